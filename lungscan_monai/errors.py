@@ -1,0 +1,153 @@
+"""Every error that the toolkit raises on purpose.
+
+The tree::
+
+    LungScanError
+    ├── ConfigError                 a config, a task or an override is wrong
+    │   ├── TaskError               metadata.json does not describe a task
+    │   ├── UnknownOverrideError    an override names something that no config has
+    │   └── BundleNotFoundError     no bundle of that name or at that path
+    ├── DataError                   the data given cannot be used
+    │   ├── DatalistError           a table, folder or datalist has defects (all of them listed)
+    │   ├── SplitError              the cases cannot be split as asked
+    │   └── ReadError               one image cannot be read
+    ├── MetricError                 a number cannot be computed
+    │   ├── ShapeError              the arrays do not fit together
+    │   └── NotComputableError      the data do not define the number (one class only, no case)
+    ├── WeightsError                weights are missing, or belong to another network
+    ├── CheckpointError             a stored file is damaged, or does not match its manifest
+    ├── TrainingError
+    │   └── NonFiniteLossError      the loss became NaN or infinite
+    ├── SaliencyError               a network, layer or class that cannot be explained
+    ├── OutputError                 a result cannot be written where it was asked for
+    └── MissingDependencyError      an optional package is not installed, or does not fit
+
+Each class says with which exit code the command line ends when it meets one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LungScanWarning(UserWarning):
+    """Something that the user should know and that did not stop the work."""
+
+
+class LungScanError(Exception):
+    """Base of all errors raised on purpose; its message names what was expected, what came, and where."""
+
+    exit_code = 1
+
+
+class ConfigError(LungScanError, ValueError):
+    """A configuration is wrong."""
+
+    exit_code = 4
+
+
+class TaskError(ConfigError):
+    """A `metadata.json` does not describe a task."""
+
+
+class UnknownOverrideError(ConfigError):
+    """An override names something that no config of the bundle has."""
+
+
+class BundleNotFoundError(ConfigError):
+    """There is no bundle of that name, or at that path."""
+
+
+class DataError(LungScanError, ValueError):
+    """The data given cannot be used."""
+
+    exit_code = 5
+
+
+class DatalistError(DataError):
+    """A table, a folder or a datalist has defects.
+
+    Args:
+        source: What was read: a file or folder name.
+        defects: One sentence for each defect; all of them, so that one look mends everything.
+    """
+
+    def __init__(self, source: str, defects: Sequence[str]) -> None:
+        self.source = source
+        self.defects = tuple(defects)
+        lines = "\n".join(f"  - {defect}" for defect in self.defects)
+        super().__init__(f"{source}: {len(self.defects)} defect(s), nothing was written:\n{lines}")
+
+
+class SplitError(DataError):
+    """The cases cannot be split as asked."""
+
+
+class ReadError(DataError):
+    """One image cannot be read.
+
+    Args:
+        source: File name (never a patient's name).
+        code: Short machine-readable reason, for instance ``"truncated"``.
+        reason: One sentence.
+    """
+
+    def __init__(self, source: str, code: str, reason: str) -> None:
+        self.source = source
+        self.code = code
+        self.reason = reason
+        super().__init__(f"{source}: {reason} [{code}]")
+
+
+class MetricError(LungScanError, ValueError):
+    """A number cannot be computed."""
+
+    exit_code = 5
+
+
+class ShapeError(MetricError):
+    """Arrays do not fit together."""
+
+
+class NotComputableError(MetricError):
+    """The data do not define the number, for instance because only one class is present."""
+
+
+class WeightsError(LungScanError, RuntimeError):
+    """Weights are missing, or belong to another network."""
+
+    exit_code = 6
+
+
+class CheckpointError(LungScanError, RuntimeError):
+    """A stored file is damaged, or does not match its manifest."""
+
+    exit_code = 6
+
+
+class TrainingError(LungScanError, RuntimeError):
+    """Training cannot go on."""
+
+    exit_code = 7
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss became NaN or infinite."""
+
+
+class SaliencyError(LungScanError, ValueError):
+    """A network, a layer or a class that cannot be explained."""
+
+    exit_code = 4
+
+
+class OutputError(LungScanError, OSError):
+    """A result cannot be written where it was asked for."""
+
+    exit_code = 8
+
+
+class MissingDependencyError(LungScanError, ImportError):
+    """An optional package is not installed, or an installed one does not fit the others."""
+
+    exit_code = 9

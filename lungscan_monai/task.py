@@ -1,0 +1,112 @@
+"""The facts of one task, read from a bundle's `metadata.json`.
+
+Standard library only, so that lists and help pages answer without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lungscan_monai.errors import TaskError
+
+KINDS = ("binary", "multiclass", "multilabel")
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One clinical question with its labels.
+
+    Args:
+        name: Name of the bundle, for instance ``"pneumonia_cxr_classification"``.
+        title: The question in a few words, for people.
+        version: Version of the bundle.
+        kind: ``"binary"`` (two exclusive classes, one logit), ``"multiclass"`` (exclusive classes, softmax) or
+            ``"multilabel"`` (findings that may co-occur, one sigmoid each).
+        label_names: Names in the order of the model's probabilities; for a binary task the second is the positive one.
+        image_size: Rows and columns of the network's input, in pixels.
+        num_channels: Channels of the network's input.
+        modalities: DICOM `Modality` values that the model was made for.
+        intended_use: What the model may be used for, one or two sentences.
+
+    Raises:
+        TaskError: If the facts contradict each other.
+    """
+
+    name: str
+    title: str
+    version: str
+    kind: str
+    label_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    num_channels: int
+    modalities: tuple[str, ...]
+    intended_use: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise TaskError(f"{self.name}: classification_kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
+        if len(self.label_names) < 2 and self.kind != "multilabel":
+            raise TaskError(f"{self.name}: {len(self.label_names)} label(s), expected at least two")
+        if len(set(self.label_names)) != len(self.label_names):
+            raise TaskError(f"{self.name}: the label names are not distinct: {', '.join(self.label_names)}")
+        if self.kind == "binary" and len(self.label_names) != 2:
+            raise TaskError(f"{self.name}: a binary task has two labels, found {len(self.label_names)}")
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            raise TaskError(f"{self.name}: image size is {self.image_size}, expected (rows, columns)")
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of logits: one for a binary task, else one for each label."""
+        return 1 if self.kind == "binary" else len(self.label_names)
+
+    @property
+    def positive_label(self) -> str:
+        """Name of the positive class of a binary task.
+
+        Raises:
+            TaskError: If the task is not binary.
+        """
+        if self.kind != "binary":
+            raise TaskError(f"{self.name} is {self.kind}: it has no single positive class")
+        return self.label_names[1]
+
+
+def load_task(bundle_root: str | os.PathLike) -> TaskSpec:
+    """Read the task of a bundle from `configs/metadata.json`.
+
+    Raises:
+        TaskError: If the file is missing, not JSON, lacks an entry, or its entries contradict each other.
+    """
+    path = Path(bundle_root) / "configs" / "metadata.json"
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TaskError(f"{path}: there is no such file; a bundle has its facts there") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise TaskError(f"{path}: not valid JSON ({error})") from error
+    try:
+        return _task_from_metadata(Path(bundle_root).resolve().name, metadata)
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, TaskError):
+            raise
+        raise TaskError(f"{path}: entry missing or malformed: {error}") from error
+
+
+def _task_from_metadata(name: str, metadata: dict[str, Any]) -> TaskSpec:
+    image = metadata["network_data_format"]["inputs"]["image"]
+    channel_def = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+    return TaskSpec(
+        name=name,
+        title=metadata["task"],
+        version=metadata["version"],
+        kind=metadata["classification_kind"],
+        label_names=tuple(channel_def[str(index)] for index in range(len(channel_def))),
+        image_size=tuple(int(size) for size in image["spatial_shape"]),
+        num_channels=int(image["num_channels"]),
+        modalities=tuple(metadata["dicom_modalities"]),
+        intended_use=metadata["intended_use"],
+    )
