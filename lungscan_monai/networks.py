@@ -160,9 +160,9 @@ def _create_head(
 
 def _create_backbone(name: str, weights: str, num_channels: int) -> nn.Module:
     options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "in_chans": num_channels}
+    if weights != "none":
+        options["pretrained_cfg_overlay"] = _pretrained_file(name, weights)
     try:
-        if weights != "none":
-            options["pretrained_cfg_overlay"] = _pretrained_file(name, weights)
         backbone = timm.create_model(name, pretrained=weights != "none", **options)
     except (OSError, LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled) as error:
         raise WeightsError(

@@ -1,0 +1,193 @@
+"""A trained bundle as one Python object: pictures in, decisions and explanations out.
+
+Everything that uses a model beside MONAI's own commands (the command line, the apps) goes through it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from monai.transforms import Compose, LoadImaged
+
+from lungscan_monai.checkpoints import load_operating_point, load_weights, recorded_architecture
+from lungscan_monai.devices import choose_device
+from lungscan_monai.errors import ConfigError, LungScanError, ReadError
+from lungscan_monai.saliency.cams import explain
+from lungscan_monai.task import TaskSpec, load_task
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one case.
+
+    Args:
+        case: The file as it was named.
+        probabilities: One for each label, in [0, 1].
+        label: The decision: for a binary task by the threshold, else the most probable class; None for several
+            findings, which have no single decision.
+        threshold: The threshold applied, None where none was.
+    """
+
+    case: str
+    probabilities: dict[str, float]
+    label: str | None
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A file that was turned away.
+
+    Args:
+        case: The file as it was named.
+        code: Short machine-readable reason.
+        reason: One sentence.
+    """
+
+    case: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where the model looked for one label.
+
+    Args:
+        case: The file as it was named.
+        label: The label explained.
+        probability: The model's probability of that label, in [0, 1].
+        saliency: Shape ``(H, W)`` of the network's input, in [0, 1].
+        image: The picture as it was read, ``(C, H', W')`` in [0, 1].
+    """
+
+    case: str
+    label: str
+    probability: float
+    saliency: np.ndarray
+    image: np.ndarray
+
+
+class Predictor:
+    """Load a bundle's trained model once and apply it to files.
+
+    Args:
+        bundle_root: Folder of the bundle, with `configs/inference.json` and `models/model.pt`.
+        device: Where to compute; None chooses the GPU if there is one.
+        batch_size: Images in one forward pass.
+
+    Raises:
+        TaskError: If the bundle's metadata do not describe a task.
+        CheckpointError: If there is no trained model, or it is damaged.
+        WeightsError: If the model belongs to another network or other labels.
+    """
+
+    def __init__(
+        self, bundle_root: str | os.PathLike, device: torch.device | str | None = None, batch_size: int = 16
+    ) -> None:
+        root = Path(bundle_root)
+        self.task: TaskSpec = load_task(root)
+        self.device = torch.device(device) if device is not None else choose_device()
+        self.batch_size = batch_size
+        parser = _inference_config(root)
+        self.network = parser.get_parsed_content("network_def").to(self.device).eval()
+        self.model_sha256 = load_weights(self.network, root / "models" / "model.pt", self.task)
+        self.operating_point = load_operating_point(root / "models", self.model_sha256)
+        self._read, self._prepare = _split_after_reading(parser.get_parsed_content("preprocessing"))
+        self._postprocess = parser.get_parsed_content("postprocessing")
+
+    @property
+    def threshold(self) -> float:
+        """The fitted operating point's threshold, or 0.5 where none was fitted."""
+        return DEFAULT_THRESHOLD if self.operating_point is None else self.operating_point.threshold
+
+    def predict(self, paths: Sequence[str | os.PathLike]) -> list[Prediction | Reject]:
+        """Answer for each file, in their order; one that cannot be read becomes a reject."""
+        answers: list[Prediction | Reject] = []
+        for start in range(0, len(paths), self.batch_size):
+            answers += self._predict_batch([os.fspath(path) for path in paths[start : start + self.batch_size]])
+        return answers
+
+    def explain(self, path: str | os.PathLike, label: str | None = None, method: str = "gradcam") -> Explanation:
+        """Explain one label of one file.
+
+        Args:
+            path: The file.
+            label: Name of the label; None takes the decided, or the most probable, one.
+            method: Name of a CAM method.
+
+        Raises:
+            ReadError: If the file cannot be read.
+            ConfigError: If the task has no such label.
+            SaliencyError: If the method is unknown.
+        """
+        case = os.fspath(path)
+        picture = self._read({"image": case})["image"]
+        image = torch.as_tensor(self._prepare({"image": picture})["image"])[None].to(self.device)
+        if label is None:
+            answer = self._answer(case, self._probabilities(image)[0])
+            label = answer.label or max(answer.probabilities, key=lambda name: answer.probabilities[name])
+        if label not in self.task.label_names:
+            raise ConfigError(f"{self.task.name} has no label {label!r}; it has {', '.join(self.task.label_names)}")
+        index = self.task.label_names.index(label)
+        probabilities, maps = explain(self.network, image, index, self.task.kind, method)
+        return Explanation(case, label, float(probabilities[0, index]), maps[0].cpu().numpy(), np.asarray(picture))
+
+    def _predict_batch(self, cases: list[str]) -> list[Prediction | Reject]:
+        answers: dict[int, Prediction | Reject] = {}
+        images: dict[int, torch.Tensor] = {}
+        for position, case in enumerate(cases):
+            try:
+                images[position] = torch.as_tensor(self._prepare(self._read({"image": case}))["image"])
+            except LungScanError as error:
+                answers[position] = _reject(case, error)
+        if images:
+            rows = self._probabilities(torch.stack(list(images.values())).to(self.device))
+            for position, row in zip(images, rows, strict=True):
+                answers[position] = self._answer(cases[position], row)
+        return [answers[position] for position in range(len(cases))]
+
+    def _probabilities(self, images: torch.Tensor) -> list[np.ndarray]:
+        with torch.inference_mode():
+            logits = self.network(images)
+        return [np.asarray(self._postprocess({"pred": row.cpu(), "image": None})["pred"]) for row in logits]
+
+    def _answer(self, case: str, row: np.ndarray) -> Prediction:
+        probabilities = {name: float(value) for name, value in zip(self.task.label_names, row, strict=True)}
+        if self.task.kind == "binary":
+            label = self.task.label_names[int(row[1] >= self.threshold)]
+            return Prediction(case, probabilities, label, self.threshold)
+        label = self.task.label_names[int(np.argmax(row))] if self.task.kind == "multiclass" else None
+        return Prediction(case, probabilities, label, None)
+
+
+def _inference_config(root: Path) -> ConfigParser:
+    parser = ConfigParser()
+    parser.read_config(str(root / "configs" / "inference.json"))
+    parser["bundle_root"] = str(root)
+    for name, value in recorded_architecture(root / "models").items():
+        if name in parser.get("network_def"):
+            parser[f"network_def#{name}"] = value
+    return parser
+
+
+def _split_after_reading(preprocessing: Compose) -> tuple[Compose, Compose]:
+    steps = preprocessing.transforms
+    if not isinstance(steps[0], LoadImaged):
+        raise ConfigError(f"inference.json: preprocessing starts with {type(steps[0]).__name__}, expected LoadImaged")
+    return Compose(steps[:1]), Compose(steps[1:])
+
+
+def _reject(case: str, error: LungScanError) -> Reject:
+    if isinstance(error, ReadError):
+        return Reject(case, error.code, error.reason)
+    return Reject(case, "not-usable", str(error))
