@@ -1,0 +1,277 @@
+"""From stored DICOM pixel values to a display-ready picture.
+
+The order is that of the Standard's grayscale pipeline (PS3.4 N.2): stored value -> modality LUT or rescale ->
+VOI LUT or window -> polarity. Stored values are never rounded to 8 bits on the way.
+
+A MONOCHROME1 file and its MONOCHROME2 twin (every stored value mirrored, the window mirrored with them) give equal
+bits, because `windows` inverts by the sign of a distance and tables are inverted as integers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.multival import MultiValue
+from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from lungscan_monai.dicom.windows import Window, spread
+from lungscan_monai.errors import DataError, ReadError
+
+GREY = ("MONOCHROME1", "MONOCHROME2")
+PALETTE = "PALETTE COLOR"
+COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+
+_PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+# What pydicom 3 and its decoders raise for damaged files; found by cutting files short and by changing their bytes.
+_MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def read_display_image(path: str | os.PathLike, frame: int | None = None, window: Window | None = None) -> np.ndarray:
+    """Read one frame as it is meant to be looked at.
+
+    A VOI LUT goes before a window, and the first of several is taken. Without either, the values present are spread
+    over [0, 1]; a frame of one single value becomes 0. Pixels within `PixelPaddingValue` (to `PixelPaddingRangeLimit`)
+    take no part in that and are always 0. Enhanced objects: the frame's own rescale and VOI, then the shared ones.
+
+    Args:
+        path: A DICOM file, with or without preamble.
+        frame: Zero-based frame; the middle one if None.
+        window: Used in place of the file's own VOI LUT or window, in physical units; grey images only.
+
+    Returns:
+        Shades in [0, 1], float32: shape ``(H, W)`` with 0 = black, or ``(H, W, 3)`` RGB for a colour image.
+
+    Raises:
+        ReadError: If the file is no DICOM image, is damaged, needs a decoder that is not installed (``missing-codec``),
+            has no such frame, or has a photometric interpretation, window or LUT that cannot be applied.
+    """
+    name = Path(path).name
+    dataset = _read_dataset(path, name)
+    with _malformed_as_read_error(name, "malformed", "the image description cannot be used"):
+        stored, frame = _decode(dataset, frame, name)
+        photometric = dataset.PhotometricInterpretation
+        if photometric in GREY:
+            return _grey_shades(stored, dataset, frame, window, name)
+        if photometric == PALETTE:
+            return _full_scale(apply_color_lut(stored, dataset), int(dataset.RedPaletteColorLookupTableDescriptor[2]))
+        if photometric in COLOUR:
+            return _full_scale(stored, int(dataset.BitsStored))
+    known = ", ".join((*GREY, PALETTE, *COLOUR))
+    raise ReadError(name, "photometric", f"PhotometricInterpretation is {photometric}, expected one of {known}")
+
+
+def hounsfield(path: str | os.PathLike, frame: int | None = None) -> np.ndarray:
+    """Read one frame's physical values: the modality LUT or rescale applied, nothing else.
+
+    Args:
+        path: A DICOM file, with or without preamble.
+        frame: Zero-based frame; the middle one if None.
+
+    Returns:
+        Physical values, shape ``(H, W)``, float32; Hounsfield units for CT. Padding pixels keep their stored meaning.
+
+    Raises:
+        ReadError: As for `read_display_image`, and if the image is not grey.
+    """
+    name = Path(path).name
+    dataset = _read_dataset(path, name)
+    with _malformed_as_read_error(name, "malformed", "the image description cannot be used"):
+        stored, frame = _decode(dataset, frame, name)
+        if dataset.PhotometricInterpretation not in GREY:
+            found = dataset.PhotometricInterpretation
+            raise ReadError(name, "photometric", f"PhotometricInterpretation is {found}: only grey has physical values")
+        values, slope, intercept = _modality(stored, dataset, frame, name)
+        return _physical(values, slope, intercept).astype(np.float32)
+
+
+@contextmanager
+def _malformed_as_read_error(name: str, code: str, reason: str) -> Iterator[None]:
+    """Turn what pydicom raises for damaged files into a `ReadError` (its message may hold header values: left out)."""
+    try:
+        yield
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise ReadError(name, "too-large", "the frame does not fit into memory") from error
+    except _MALFORMED as error:
+        raise ReadError(name, code, f"{reason} ({type(error).__name__})") from error
+
+
+def _read_dataset(path: str | os.PathLike, name: str) -> Dataset:
+    try:
+        with _malformed_as_read_error(name, "malformed", "cannot be parsed as DICOM; it may be cut short or damaged"):
+            dataset = _parse(path)
+    except FileNotFoundError as error:
+        raise ReadError(name, "missing-file", "there is no such file") from error
+    except OSError as error:
+        raise ReadError(name, "unreadable", f"disk or file cannot be read ({type(error).__name__})") from error
+    if not any(element in dataset for element in _PIXEL_ELEMENTS):
+        raise ReadError(name, "no-pixels", "has no pixel data: it is not an image, or it was cut short")
+    return dataset
+
+
+def _parse(path: str | os.PathLike) -> Dataset:
+    try:
+        dataset = dcmread(path)
+    except InvalidDicomError:
+        dataset = dcmread(path, force=True)
+        if not any(element in dataset for element in _PIXEL_ELEMENTS):
+            raise ReadError(Path(path).name, "not-dicom", "is not a DICOM file") from None
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = _syntax_of_encoding(*dataset.original_encoding)
+    return dataset
+
+
+def _syntax_of_encoding(implicit_vr: bool, little_endian: bool) -> UID:
+    if implicit_vr:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+
+
+def _decode(dataset: Dataset, frame: int | None, name: str) -> tuple[np.ndarray, int]:
+    """The stored values of one frame, ``(H, W)`` or ``(H, W, 3)``, and the frame's number."""
+    count = int(dataset.get("NumberOfFrames") or 1)
+    frame = count // 2 if frame is None else frame
+    if not 0 <= frame < count:
+        raise ReadError(name, "no-such-frame", f"frame {frame} was asked for, the file has frames 0 to {count - 1}")
+    _check_decoder(dataset.file_meta.TransferSyntaxUID, name)
+    with _malformed_as_read_error(name, "pixels", "the pixel data cannot be decoded; they may be cut short or damaged"):
+        return pixel_array(dataset, index=frame), frame
+
+
+def _check_decoder(syntax: UID, name: str) -> None:
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError as error:
+        raise ReadError(name, "transfer-syntax", f"TransferSyntaxUID {syntax.name} is not supported") from error
+    if not decoder.is_available:
+        needed = "; or ".join(decoder.missing_dependencies)
+        raise ReadError(name, "missing-codec", f"{syntax.name} needs a decoder that is not installed: {needed}")
+
+
+def _full_scale(colours: np.ndarray, bits: int) -> np.ndarray:
+    shades = colours.astype(np.float32)
+    shades /= np.float32(2**bits - 1)
+    return np.clip(shades, 0, 1, out=shades)
+
+
+def _grey_shades(stored: np.ndarray, dataset: Dataset, frame: int, window: Window | None, name: str) -> np.ndarray:
+    inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
+    values, slope, intercept = _modality(stored, dataset, frame, name)
+    padding = _padding(stored, dataset)
+    voi = _functional_group(dataset, frame, "FrameVOILUTSequence")
+    if window is None and voi.get("VOILUTSequence"):
+        shades = _voi_lut_shades(_physical(values, slope, intercept), voi.VOILUTSequence[0], dataset, inverted)
+    elif window or (window := _file_window(voi, name)):
+        shades = window.shades(values, slope, intercept, inverted)
+    else:
+        shades = spread(values, ~padding, inverted != (slope < 0))
+    shades[padding] = 0
+    return shades
+
+
+def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Mask of the pixels that show nothing: `PixelPaddingValue` (PS3.3 C.7.5.1.1.2), or not finite in float data."""
+    if stored.dtype.kind == "f":
+        return ~np.isfinite(stored)
+    first = dataset.get("PixelPaddingValue")
+    if first is None:
+        return np.zeros(stored.shape, bool)
+    last = dataset.get("PixelPaddingRangeLimit")
+    # Files exist whose padding is written with the wrong sign: the same bits, read as the pixels are.
+    bounds = [int(np.int64(bound).astype(stored.dtype)) for bound in (first, first if last is None else last)]
+    return (stored >= min(bounds)) & (stored <= max(bounds))
+
+
+def _modality(stored: np.ndarray, dataset: Dataset, frame: int, name: str) -> tuple[np.ndarray, float, float]:
+    """Values, slope and intercept such that ``slope * values + intercept`` is physical (PS3.3 C.11.1)."""
+    if dataset.get("ModalityLUTSequence"):
+        table, first, _ = _lookup_table(dataset.ModalityLUTSequence[0], dataset)
+        return _look_up(stored, table, first), 1.0, 0.0
+    rescale = _functional_group(dataset, frame, "PixelValueTransformationSequence")
+    if rescale.get("RescaleSlope") is None or rescale.get("RescaleIntercept") is None:
+        return stored, 1.0, 0.0
+    slope, intercept = float(rescale.RescaleSlope), float(rescale.RescaleIntercept)
+    if slope == 0 or not math.isfinite(slope) or not math.isfinite(intercept):
+        raise ReadError(
+            name, "rescale", f"RescaleSlope {slope} and RescaleIntercept {intercept} are not a usable scale"
+        )
+    return stored, slope, intercept
+
+
+def _physical(values: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    physical = np.multiply(values, slope, dtype=np.float64)
+    physical += intercept
+    return physical
+
+
+def _functional_group(dataset: Dataset, frame: int, keyword: str) -> Dataset:
+    """Where the frame's attributes stand: in its own functional group, in the shared one, or in the data set itself."""
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    for group in (*per_frame[frame : frame + 1], *(dataset.get("SharedFunctionalGroupsSequence") or [])):
+        if items := group.get(keyword):
+            return items[0]
+    return dataset
+
+
+def _lookup_table(item: Dataset, dataset: Dataset) -> tuple[np.ndarray, int, int]:
+    """Entries, first value mapped, and largest possible output of a LUT item (PS3.3 C.11.1.1 and C.11.2.1.1).
+
+    pydicom's own `apply_voi` is not used: it holds the index in the type of the output, so that an 8-bit table of more
+    than 256 entries comes out scrambled, and a negative first value overflows on unsigned pixels.
+    """
+    count, first, bits = (int(number) for number in item.LUTDescriptor)
+    count = count or 2**16
+    data = item.LUTData
+    if isinstance(data, bytes):
+        words = "<u2" if dataset.original_encoding[1] else ">u2"
+        data = np.frombuffer(data, np.uint8 if len(data) < 2 * count else words)
+    top = 2**bits - 1
+    return np.clip(np.asarray(data, np.int64)[:count], 0, top), first, top
+
+
+def _look_up(values: np.ndarray, table: np.ndarray, first: int) -> np.ndarray:
+    return table[np.clip(values.astype(np.int64) - first, 0, len(table) - 1)]
+
+
+def _voi_lut_shades(physical: np.ndarray, item: Dataset, dataset: Dataset, inverted: bool) -> np.ndarray:
+    table, first, top = _lookup_table(item, dataset)
+    output = _look_up(np.round(physical), table, first)
+    return ((top - output if inverted else output) / top).astype(np.float32)
+
+
+def _file_window(voi: Dataset, name: str) -> Window | None:
+    center, width = _first_number(voi.get("WindowCenter")), _first_number(voi.get("WindowWidth"))
+    if center is None or width is None:
+        return None
+    try:
+        return Window(center, width, (voi.get("VOILUTFunction") or "LINEAR").upper())
+    except DataError as error:
+        raise ReadError(name, "window", f"{error}; give a window of your own to read this file") from error
+
+
+def _first_number(value: object) -> float | None:
+    if value is None or value == "":
+        return None
+    return float(value[0] if isinstance(value, MultiValue) else value)
