@@ -1,0 +1,159 @@
+"""`lungscan data`: import a data set, or simulate one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lungscan_monai.cli.console import Json, epilog, guarded, print_json, print_table, progress, say, working
+
+if TYPE_CHECKING:
+    from lungscan_monai.data.audit import AuditReport
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("import", epilog=epilog())
+@guarded("No datalist was written; give the same command again.")
+def import_(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="Class folders, a table (CSV), a .npz file, or a MedMNIST name."),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The datalist to write.")] = Path("datalist.json"),
+    format_: Annotated[
+        str, typer.Option("--format", metavar="auto|folder|csv|npz|medmnist", help="What SOURCE is.")
+    ] = "auto",
+    kind: Annotated[
+        str | None, typer.Option(metavar="binary|multiclass|multilabel", help="Kind of task, where it is not plain.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Label names in the order of the task, separated by commas.")
+    ] = None,
+    patient_regex: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="Finds the patient in a file name with one group; or kermany, or nih."),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="USE=NAME", help="Name of an unusual column, as in image=png_file; several times."),
+    ] = None,
+    image_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of a table's images, if not its own.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="T,V,S", help="Split anew: shares of training, validation, test, as in 0.7,0.1,0.2."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Turn a data set into a datalist: cases, labels, patients, and a split that no patient crosses.
+
+    A split that comes with the data is kept, and examined for patients and identical images in two sections.
+
+    Examples:
+
+    lungscan data import chest_xray/ --output datalist.json --patient-regex kermany
+
+    lungscan data import cases.csv --output datalist.json --column image=png_file --split 0.7,0.1,0.2
+
+    lungscan data import pneumoniamnist.npz --output data/datalist.json
+    """
+    options: dict[str, Any] = {
+        "output": output,
+        "format": format_,
+        "kind": kind,
+        "labels": None if labels is None else [name.strip() for name in labels.split(",")],
+        "patient_regex": patient_regex,
+        "columns": _columns(column) or None,
+        "image_dir": image_dir,
+        "fractions": None if split is None else _fractions(split),
+        "seed": seed,
+    }
+    with working():
+        from lungscan_monai.data.importing import import_dataset
+
+        imported = import_dataset(source, **options)
+    datalist, report = imported.datalist, imported.audit
+    if json_:
+        facts = {"datalist": str(imported.path), "kind": datalist.kind, "labels": list(datalist.labels)}
+        print_json({**facts, **report.to_json(), "findings": report.findings(), "skipped": list(imported.skipped)})
+        return
+    _print_counts(report)
+    for finding in report.findings():
+        say(f"Note: {finding}", typer.colors.YELLOW)
+    if imported.skipped:
+        say(f"{len(imported.skipped)} file(s) were not used, for instance {imported.skipped[0]}")
+    say(f"Datalist: {imported.path}")
+
+
+@app.command("phantoms", epilog=epilog())
+@guarded("The set is not complete and has no datalist; give the same command again.")
+def phantoms(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task or its bundle, as in pneumonia_cxr.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The folder to write into.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of pictures.")] = 400,
+    size: Annotated[int, typer.Option(min=1, help="Rows and columns.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
+    dicom: Annotated[bool, typer.Option("--dicom/--no-dicom", help="Write each picture as DICOM, too.")] = False,
+    json_: Json = False,
+) -> None:
+    """Simulate a labelled data set with lesions of known place: no patient is behind it.
+
+    The folder receives images/, masks/ (where the lesions are), dicom/ if asked for, and datalist.json.
+
+    Examples:
+
+    lungscan data phantoms pneumonia_cxr phantoms --count 400 --size 256 --seed 0
+
+    lungscan data phantoms pneumonia_cxr phantoms --dicom --json
+    """
+    with working():
+        from lungscan_monai.data.audit import audit
+        from lungscan_monai.data.datalist import load_datalist
+        from lungscan_monai.data.phantoms import generate_phantoms
+
+        formats = ("png", "dicom") if dicom else ("png",)
+        with progress("phantoms") as show:
+            generate_phantoms(task, output, count, size, seed, formats, progress=show)
+        path = output / "datalist.json"
+        datalist = load_datalist(path)
+        report = audit(datalist)
+    if json_:
+        facts = {"datalist": str(path), "kind": datalist.kind, "labels": list(datalist.labels)}
+        print_json({**facts, **report.to_json(), "findings": report.findings()})
+        return
+    _print_counts(report)
+    say(f"Datalist: {path}")
+
+
+def _columns(pairs: list[str] | None) -> dict[str, str]:
+    columns = {}
+    for pair in pairs or []:
+        use, equals, name = pair.partition("=")
+        if not (use and equals and name):
+            raise typer.BadParameter(f"{pair!r} is not USE=NAME, as in image=png_file", param_hint="--column")
+        columns[use] = name
+    return columns
+
+
+def _fractions(text: str) -> list[float]:
+    try:
+        fractions = [float(part) for part in text.split(",")]
+    except ValueError:
+        fractions = []
+    if len(fractions) != 3:
+        raise typer.BadParameter(f"{text!r} is not three numbers, as in 0.7,0.1,0.2", param_hint="--split")
+    return fractions
+
+
+def _print_counts(report: AuditReport) -> None:
+    labels = list(dict.fromkeys(name for counts in report.counts.values() for name in counts.labels))
+    rows = []
+    for section, counts in report.counts.items():
+        numbers = (counts.cases, counts.patients, counts.unknown_patient, *(counts.labels[name] for name in labels))
+        rows.append([section, *map(str, numbers)])
+    print_table(["section", "cases", "patients", "of unknown patient", *labels], rows, title=report.name)

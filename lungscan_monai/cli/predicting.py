@@ -1,0 +1,195 @@
+"""`lungscan predict` and `lungscan explain`: a trained model applied to files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lungscan_monai.bundles import find_bundle, require_model
+from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
+from lungscan_monai.errors import ReadError
+from lungscan_monai.storage import require_writable, write_text
+
+if TYPE_CHECKING:
+    from lungscan_monai.inference.predictor import Predictor
+
+Bundle = Annotated[
+    str, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle, or its name (`lungscan list`).")
+]
+Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="Images (PNG, JPEG, DICOM, NIfTI), or folders.")]
+
+
+@guarded("Nothing was written; give the same command again.")
+def predict(
+    bundle: Bundle,
+    files: Files,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answers as CSV, too.")] = None,
+    json_: Json = False,
+) -> None:
+    """Apply a trained model to image files.
+
+    A file that cannot be read is rejected with a reason; the others are answered, and the exit code is 3.
+
+    Examples:
+
+    lungscan predict runs/pneumonia chest.dcm
+
+    lungscan predict runs/pneumonia images/ --output predictions.csv --json
+    """
+    root = find_bundle(bundle)
+    require_model(root)
+    if output is not None:
+        require_writable(output.absolute().parent)
+    with working():
+        predictor = _predictor(root)
+        paths = _expanded(files)
+        answers: list[dict[str, Any]] = []
+        with progress("predict") as show:
+            for start in range(0, len(paths), predictor.batch_size):
+                answers += map(asdict, predictor.predict(paths[start : start + predictor.batch_size]))
+                show(len(answers), len(paths))
+    rejects = [answer for answer in answers if "code" in answer]
+    predictions = [answer for answer in answers if "code" not in answer]
+    if output is not None:
+        write_text(output, _csv(predictor.task.label_names, predictions, rejects))
+    if json_:
+        print_json({**_model_facts(predictor), "predictions": predictions, "rejects": rejects})
+    elif predictions:
+        print_table(*_table(predictor.task.label_names, predictions))
+    _say_threshold(predictor)
+    _end(rejects)
+
+
+@guarded("The explanations written so far stay; give the same command again.")
+def explain(
+    bundle: Bundle,
+    files: Files,
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the pictures and maps.")],
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Label to explain; the decided one if not given.")
+    ] = None,
+    method: Annotated[str, typer.Option(metavar="NAME", help="Method of the explanation.")] = "gradcam",
+    json_: Json = False,
+) -> None:
+    """Show where in an image a trained model looked: an overlay picture, the map as an array, and an index.
+
+    Examples:
+
+    lungscan explain runs/pneumonia chest.dcm --output explanations
+
+    lungscan explain runs/pneumonia images/ --output explanations --label Pneumonia
+    """
+    root = find_bundle(bundle)
+    require_model(root)
+    require_writable(output)
+    with working():
+        predictor = _predictor(root)
+        explained, rejects = _explained(predictor, _expanded(files), output, label, method)
+    if json_:
+        facts = {**_model_facts(predictor), "method": method, "output": str(output)}
+        print_json({**facts, "explanations": explained, "rejects": rejects})
+    elif explained:
+        rows = [[row["case"], row["label"], f"{row['probability']:.3f}"] for row in explained]
+        print_table(["file", "label", "probability"], rows)
+        say(f"Pictures, maps and index: {output}")
+    _end(rejects)
+
+
+def _explained(
+    predictor: Predictor, paths: list[Path], output: Path, label: str | None, method: str
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Explain each file and store what was found; return what was explained, and what was rejected."""
+    from lungscan_monai.networks import SALIENCY_LAYER
+    from lungscan_monai.saliency.storing import ExplanationStore
+
+    explained: list[dict[str, Any]] = []
+    rejects: list[dict[str, str]] = []
+    with (
+        ExplanationStore(output, method, SALIENCY_LAYER, predictor.model_sha256) as store,
+        progress("explain") as show,
+    ):
+        for path in paths:
+            try:
+                found = predictor.explain(path, label, method)
+            except ReadError as error:
+                rejects.append({"case": str(path), "code": error.code, "reason": error.reason})
+            else:
+                store.add(found.case, found.label, found.probability, found.saliency, found.image)
+                explained.append({"case": found.case, "label": found.label, "probability": found.probability})
+            show(len(explained) + len(rejects), len(paths))
+    return explained, rejects
+
+
+def _predictor(root: Path) -> Predictor:
+    from lungscan_monai.doctor import require_matching_torchvision
+
+    require_matching_torchvision()
+    from lungscan_monai.inference.predictor import Predictor
+
+    return Predictor(root)
+
+
+def _expanded(files: list[Path]) -> list[Path]:
+    """Put the images of a folder in its place."""
+    from lungscan_monai.data.inputs import image_records
+
+    expanded = []
+    for file in files:
+        expanded += [Path(record["image"]) for record in image_records(file)] if file.is_dir() else [file]
+    return expanded
+
+
+def _model_facts(predictor: Predictor) -> dict[str, Any]:
+    point = predictor.operating_point
+    return {
+        "task": predictor.task.name,
+        "task_version": predictor.task.version,
+        "model_sha256": predictor.model_sha256,
+        "operating_point": None if point is None else asdict(point),
+    }
+
+
+def _table(labels: tuple[str, ...], predictions: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [row["case"], row["label"] or "-", *(f"{row['probabilities'][label]:.3f}" for label in labels)]
+        for row in predictions
+    ]
+    return ["file", "decision", *labels], rows
+
+
+def _csv(labels: tuple[str, ...], predictions: list[dict[str, Any]], rejects: list[dict[str, str]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(
+        ["case", "decision", "threshold", *(f"probability {label}" for label in labels), "reject", "reason"]
+    )
+    for row in predictions:
+        probabilities = [repr(row["probabilities"][label]) for label in labels]
+        writer.writerow([row["case"], row["label"] or "", row["threshold"], *probabilities, "", ""])
+    for row in rejects:
+        writer.writerow([row["case"], "", "", *("" for _ in labels), row["code"], row["reason"]])
+    return stream.getvalue()
+
+
+def _say_threshold(predictor: Predictor) -> None:
+    point = predictor.operating_point
+    if predictor.task.kind == "binary" and point is None:
+        say("Threshold 0.5: none was chosen for this model yet; `lungscan evaluate` chooses one.", typer.colors.YELLOW)
+    elif predictor.task.kind == "binary":
+        say(
+            f"Threshold {point.threshold:.4f} ({point.rule} on {point.fitted_on}: sensitivity {point.sensitivity:.3f}, "
+            f"specificity {point.specificity:.3f})."
+        )
+    say(predictor.task.intended_use)
+
+
+def _end(rejects: list[dict[str, str]]) -> None:
+    for reject in rejects:
+        say(f"Rejected {reject['case']}: {reject['reason']} [{reject['code']}]", typer.colors.RED)
+    if rejects:
+        raise typer.Exit(REJECTED)

@@ -1,0 +1,206 @@
+"""`lungscan train` and `lungscan evaluate`: the workflows of a bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lungscan_monai.bundles import (
+    find_bundle,
+    require_known_overrides,
+    require_model,
+    run_workflow,
+    working_copy,
+)
+from lungscan_monai.cli.console import (
+    Json,
+    Overrides,
+    existing,
+    guarded,
+    parsed_overrides,
+    print_json,
+    print_table,
+    say,
+    working,
+)
+from lungscan_monai.errors import DatalistError, TrainingError
+from lungscan_monai.storage import Manifest
+from lungscan_monai.task import TaskSpec, load_task
+
+MAIN_NUMBERS = ("roc_auc", "average_precision", "sensitivity", "specificity", "f1", "brier", "ece")
+
+Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="Name of a bundle (`lungscan list`), or its folder.")]
+DatalistFile = Annotated[
+    Path, typer.Option("--datalist", "-d", metavar="FILE", help="The datalist; `lungscan data import` makes one.")
+]
+
+
+@guarded("The last finished epoch is kept; give the same command with --resume to go on from it.")
+def train(
+    bundle: Bundle,
+    datalist: DatalistFile,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Train in a copy of the bundle made here; without it, in the bundle itself."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="imagenet|none|FILE", help="Weights that the backbone starts from.")
+    ] = None,
+    backbone: Annotated[str | None, typer.Option(metavar="NAME", help="timm name of the backbone.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of the main phase (max_epochs); -o sets those of others.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+    override: Overrides = None,
+    json_: Json = False,
+) -> None:
+    """Train a bundle's model.
+
+    With --output the trained bundle is a folder of its own, which the other verbs take in place of a name.
+
+    Examples:
+
+    lungscan train pneumonia_cxr_classification -d datalist.json --output runs/pneumonia
+
+    lungscan train pneumonia_cxr_classification -d datalist.json --weights none -o head_epochs=2 --epochs 3
+
+    lungscan train runs/pneumonia -d datalist.json --resume
+    """
+    root = find_bundle(bundle)
+    given = {"weights": weights, "backbone": backbone, "max_epochs": epochs, "resume": resume or None}
+    overrides = {
+        "datalist": str(existing(datalist, "datalist").resolve()),
+        **{name: value for name, value in given.items() if value is not None},
+        **parsed_overrides(override),
+    }
+    with working():
+        _require_fitting(overrides["datalist"], load_task(root))
+        _require_torch()
+        require_known_overrides(root, overrides)
+        if output is not None:
+            root = working_copy(root, output)
+        run_workflow(root, ["train.json"], "training", overrides)
+    models = Path(overrides.get("ckpt_dir", root / "models"))
+    model = Manifest(models).entries().get("model.pt")
+    if model is None:
+        raise TrainingError(f"{models}: no epoch gave a number to choose the best by; is there a case of each class?")
+    if json_:
+        files = {"model": str(models / "model.pt"), "history": str(models / "history.json")}
+        print_json({"bundle": str(root), **files, **model})
+        return
+    say(f"The best model is of epoch {model['epoch']} ({model['phase']}).")
+    say(f"Next: lungscan evaluate {root} --datalist {datalist}")
+    typer.echo(models / "model.pt")
+
+
+@guarded("Files written so far stay; give the same command again.")
+def evaluate(
+    bundle: Bundle,
+    datalist: DatalistFile,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the report; the bundle's eval folder if not given.")
+    ] = None,
+    explain: Annotated[
+        str, typer.Option(metavar="all|none|N", help="Test cases to explain: all, none, or how many.")
+    ] = "all",
+    override: Overrides = None,
+    json_: Json = False,
+) -> None:
+    """Evaluate a trained bundle: report, figures, predictions and explanations.
+
+    The threshold is chosen on the validation cases and applied to the test cases; every number has a 95 % interval.
+
+    Examples:
+
+    lungscan evaluate runs/pneumonia -d datalist.json
+
+    lungscan evaluate runs/pneumonia -d datalist.json --explain 10 --output results -o resamples=500
+    """
+    root = find_bundle(bundle)
+    require_model(root)
+    if not (explain in ("all", "none") or explain.isdecimal()):
+        raise typer.BadParameter(f"{explain!r} is none of all, none or a number", param_hint="--explain")
+    with working():
+        overrides = {
+            **_recorded_settings(root),
+            "datalist": str(existing(datalist, "datalist").resolve()),
+            "output_dir": str((output or root / "eval").resolve()),
+            "explain": int(explain) if explain.isdecimal() else explain,
+            **parsed_overrides(override),
+        }
+        _require_fitting(overrides["datalist"], load_task(root))
+        _require_torch()
+        run_workflow(root, ["train.json", "evaluate.json"], "evaluating", overrides)
+    folder = Path(overrides["output_dir"])
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    if json_:
+        print_json({"report": str(folder / "report.json"), **_summary(report)})
+        return
+    section = report["sections"]["test"]
+    print_table(*_table(report), title=f"{section['name']}: {section['cases']} cases")
+    for warning in report["warnings"]:
+        say(f"Warning: {warning}", typer.colors.YELLOW)
+    say(f"Report: {folder / 'report.md'}")
+
+
+def _require_torch() -> None:
+    from lungscan_monai.doctor import require_matching_torchvision
+
+    require_matching_torchvision()
+
+
+def _require_fitting(datalist: str, task: TaskSpec) -> None:
+    """Check that a datalist has the labels of the task, in its order, since cases hold their indices only."""
+    from lungscan_monai.data.datalist import load_datalist
+
+    content = load_datalist(datalist)
+    defects = []
+    if content.kind != task.kind:
+        defects.append(f"its kind is {content.kind}, expected {task.kind}")
+    if content.labels != task.label_names:
+        wanted = ",".join(task.label_names)
+        defects.append(
+            f"its labels are {', '.join(content.labels)}, expected {', '.join(task.label_names)} in this order; "
+            f"import the data with --labels {wanted}"
+        )
+    if defects:
+        raise DatalistError(datalist, defects)
+
+
+def _recorded_settings(root: Path) -> dict[str, Any]:
+    """Return the settings of the network that the model was trained with, as far as they are overrides."""
+    from lungscan_monai.checkpoints import recorded_architecture
+    from lungscan_monai.overrides import known_ids
+
+    known = known_ids(root)
+    return {name: value for name, value in recorded_architecture(root / "models").items() if name in known}
+
+
+def _summary(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what a script wants of a report: numbers, thresholds, hashes; the curves stay in the file."""
+    labels = [
+        {name: label[name] for name in ("label", "cases", "positive", "metrics", "operating_point")}
+        for label in report["labels"]
+    ]
+    rest = ("kind", "sections", "overall", "confusion_matrix", "warnings", "facts")
+    return {"labels": labels, **{name: report[name] for name in rest}}
+
+
+def _table(report: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    metrics = {label["label"]: label["metrics"] for label in report["labels"]}
+    if len(metrics) > 1:
+        metrics["mean of all"] = report["overall"]["macro"]
+    names = [name for name in MAIN_NUMBERS if any(name in numbers for numbers in metrics.values())]
+    rows = [[name, *(_number(numbers.get(name)) for numbers in metrics.values())] for name in names]
+    return ["number [95 % interval]", *metrics], rows
+
+
+def _number(estimate: dict[str, Any] | None) -> str:
+    if estimate is None or "value" not in estimate:
+        return "-"
+    if estimate["low"] is None:
+        return f"{estimate['value']:.3f}"
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
