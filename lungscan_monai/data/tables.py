@@ -72,16 +72,13 @@ def read_table(
     """
     path = Path(path)
     base_dir = path.parent if image_dir is None else Path(image_dir)
+    pattern = patient_pattern(patient_regex) if patient_regex else None
     defects = _Defects()
     rows = _read_rows(path, columns or {}, defects)
+    rows = [row._replace(patient=row.patient or patient_of(Path(row.image).name, pattern)) for row in rows]
     if not use_split:
         rows = [row._replace(split=None) for row in rows]
-    kind = kind or ("multilabel" if any(_SEPARATOR in row.label for row in rows) else None)
-    names = tuple(labels) if labels is not None else _label_names(rows)
-    if kind != "multilabel":
-        kind = exclusive_kind(names, kind)
-    elif labels is None:
-        names = tuple(name for name in names if not is_normal(name))
+    kind, names = _kind_and_names(rows, kind, labels)
     reader = _LabelReader(names, multilabel=kind == "multilabel")
     finder = _ImageFinder(base_dir)
     images = [finder.find(row.image) for row in rows]
@@ -89,15 +86,26 @@ def read_table(
     _check_labels(rows, reader, defects)
     _check_sections(rows, defects)
     defects.raise_if_any(path)
-    pattern = patient_pattern(patient_regex) if patient_regex else None
     cases: dict[str | None, list[Case]] = defaultdict(list)
     for row, (image,) in zip(rows, images, strict=True):
-        patient = row.patient or patient_of(Path(image).name, pattern)
-        cases[section_named(row.split or "")].append(Case(image, reader.label(row.label), patient, facts=row.facts))
-    unsplit = tuple(cases.pop(None, ()))
-    given = {section: tuple(members) for section, members in cases.items() if section}
-    name = path.resolve().parent.name if path.stem in _PLAIN_STEMS else path.name.split(".")[0]
-    return Listing(name, kind, names, base_dir, given, unsplit)
+        cases[section_named(row.split or "")].append(Case(image, reader.label(row.label), row.patient, facts=row.facts))
+    return Listing(
+        name=path.resolve().parent.name if path.stem in _PLAIN_STEMS else path.name.split(".")[0],
+        kind=kind,
+        labels=names,
+        base_dir=base_dir,
+        unsplit=tuple(cases.pop(None, ())),
+        given={section: tuple(members) for section, members in cases.items() if section},
+    )
+
+
+def _kind_and_names(
+    rows: Sequence[_Row], kind: str | None, labels: Sequence[str] | None
+) -> tuple[str, tuple[str, ...]]:
+    names = tuple(labels) if labels is not None else _label_names(rows)
+    if kind != "multilabel" and not (kind is None and any(_SEPARATOR in row.label for row in rows)):
+        return exclusive_kind(names, kind), names
+    return "multilabel", names if labels is not None else tuple(name for name in names if not is_normal(name))
 
 
 class _Row(NamedTuple):
@@ -183,7 +191,7 @@ def _column_places(path: Path, header: Sequence[str], columns: Mapping[str, str]
         if found:
             places[role] = found[0]
         elif columns.get(role) or role in _NEEDED:
-            near = difflib.get_close_matches(normalised(wanted[0]) if wanted else role, by_name, n=1, cutoff=0.5)
+            near = [match for name in wanted for match in difflib.get_close_matches(normalised(name), by_name, n=1)]
             hint = f"; did you mean {header[by_name[near[0]]]!r}?" if near else ""
             defects.append(f"no column for {role} ({columns.get(role) or role!r}); there are {', '.join(header)}{hint}")
     if defects:

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lungscan_monai.data.folders import is_image, read_folder
+from lungscan_monai.errors import ConfigError, DatalistError
+
+
+@pytest.fixture
+def plant(tmp_path):
+    """A maker of files below one folder, which it returns."""
+
+    def make(*names: str) -> Path:
+        for name in names:
+            path = tmp_path / "set" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+        return tmp_path / "set"
+
+    return make
+
+
+def images(cases) -> list[tuple[str, int]]:
+    return [(case.image, case.label) for case in cases]
+
+
+def test_class_folders_without_sections_are_left_to_split(plant):
+    listing = read_folder(plant("Tumor/1.png", "Normal/2.jpg", "Cyst/deep/er/3.JPEG"))
+    assert listing.labels == ("Normal", "Cyst", "Tumor")
+    assert listing.kind == "multiclass"
+    assert images(listing.unsplit) == [("Cyst/deep/er/3.JPEG", 1), ("Normal/2.jpg", 0), ("Tumor/1.png", 2)]
+    assert not listing.given
+
+
+def test_section_folders_are_known_by_all_their_names_in_any_case(plant):
+    listing = read_folder(plant("TRAIN/a/1.png", "Training/b/2.png", "Valid/a/3.png", "testing/b/4.png"))
+    assert {name: images(cases) for name, cases in listing.given.items()} == {
+        "training": [("TRAIN/a/1.png", 0), ("Training/b/2.png", 1)],
+        "validation": [("Valid/a/3.png", 0)],
+        "test": [("testing/b/4.png", 1)],
+    }
+    assert listing.kind == "binary"
+
+
+def test_folders_around_the_whole_are_passed_over(plant):
+    listing = read_folder(plant("zip/chest_xray/train/A/1.png", "zip/chest_xray/train/B/2.png"))
+    assert list(listing.given) == ["training"]
+    assert images(listing.given["training"])[0] == ("zip/chest_xray/train/A/1.png", 0)
+    assert images(read_folder(plant("zip/chest_xray/train/A/1.png").parent / "set" / "zip").given["training"]) == [
+        ("chest_xray/train/A/1.png", 0),
+        ("chest_xray/train/B/2.png", 1),
+    ]
+
+
+def test_what_is_not_used_is_listed(plant):
+    root = plant(
+        *("train/A/1.png", "train/B/2.png", "train/loose.png", "extra/A/3.png", "train/A/.hidden.png"),
+        *("train/A/notes.txt", "manifest.csv", "__MACOSX/train/A/._1.png"),
+    )
+    listing = read_folder(root)
+    assert len(listing.given["training"]) == 2
+    assert set(listing.skipped) == {
+        *("train/loose.png", "extra/A/3.png", "train/A/.hidden.png"),
+        *("train/A/notes.txt", "manifest.csv", "__MACOSX/train/A/._1.png"),
+    }
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.jpeg", "a.dcm", "a.bmp", "a.tif", "a.tiff", "a.nii", "a.nii.gz"])
+def test_images_are_known_by_their_suffix(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    assert is_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["IM0001", "1.2.840.113619.7"])
+def test_dicom_needs_no_suffix(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(bytes(128) + b"DICM")
+    assert is_image(path)
+    path.write_bytes(b"something else")
+    assert not is_image(path)
+
+
+def test_other_suffixes_are_no_images(tmp_path):
+    (tmp_path / "a.txt").write_bytes(bytes(128) + b"DICM")
+    assert not is_image(tmp_path / "a.txt")
+
+
+def test_given_labels_set_order_and_spelling(plant):
+    listing = read_folder(plant("NORMAL/1.png", "PNEUMONIA/2.png"), labels=["Pneumonia", "Normal"])
+    assert listing.labels == ("Pneumonia", "Normal")
+    assert images(listing.unsplit) == [("NORMAL/1.png", 1), ("PNEUMONIA/2.png", 0)]
+
+
+def test_one_class_spelled_in_two_ways_is_one_class(plant):
+    listing = read_folder(plant("train/NORMAL/1.png", "train/B/2.png", "test/normal/3.png", "test/b/4.png"))
+    assert listing.labels == ("NORMAL", "B")
+    assert images(listing.given["test"]) == [("test/b/4.png", 1), ("test/normal/3.png", 0)]
+
+
+def test_folders_that_are_none_of_the_labels_are_named_all(plant):
+    with pytest.raises(DatalistError) as caught:
+        read_folder(plant("Normal/1.png", "Cyts/2.png", "Stome/3.png"), labels=["Normal", "Cyst"])
+    assert caught.value.defects == (
+        "folder Cyts is none of the labels Normal, Cyst",
+        "folder Stome is none of the labels Normal, Cyst",
+        "label Cyst has no folder with images",
+    )
+
+
+def test_patients_are_read_from_the_file_names(plant):
+    root = plant("A/person7_virus_1.jpeg", "B/person9_bacteria_2.jpeg", "B/other.jpeg")
+    listing = read_folder(root, patient_regex="kermany")
+    assert [case.patient for case in listing.unsplit] == ["person7", None, "person9"]
+    with pytest.raises(DatalistError, match="matches no file name, for instance person7"):
+        read_folder(root, patient_regex=r"^(\d+)_")
+    with pytest.raises(ConfigError):
+        read_folder(root, patient_regex="person")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"), [((), "found none"), (("A/1.png",), "found none"), (("1.png",), "found none")]
+)
+def test_a_folder_without_classes_is_refused(plant, tmp_path, names, sentence):
+    (tmp_path / "set").mkdir(exist_ok=True)
+    plant(*names)
+    with pytest.raises(DatalistError, match=f"expected one folder for each class, {sentence}"):
+        read_folder(tmp_path / "set")
+
+
+def test_an_absent_folder_is_refused(tmp_path):
+    with pytest.raises(DatalistError, match="no such folder"):
+        read_folder(tmp_path / "nowhere")
+
+
+def test_the_kermany_pneumonia_images_are_read_as_they_lie(real_data):
+    listing = read_folder(real_data / "pneumonia_224", patient_regex="kermany")
+    assert {name: len(cases) for name, cases in listing.given.items()} == {
+        "training": 2283,
+        "validation": 402,
+        "test": 564,
+    }
+    assert all(case.patient for cases in listing.given.values() for case in cases)

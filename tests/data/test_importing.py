@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lungscan_monai.data.datalist import monai_records
+from lungscan_monai.data.importing import import_dataset, recognised_format
+from lungscan_monai.errors import ConfigError, DatalistError, LungScanWarning, OutputError, SplitError
+
+
+def plant(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    return root
+
+
+def patients_folder(root: Path, sections: tuple[str, ...] = ("",)) -> Path:
+    """Two classes, twenty patients each with two films, in each section."""
+    names = [
+        f"{section}/{label}/{section}{label}{patient}_{film}.png"
+        for section in sections
+        for label in ("Normal", "Tumor")
+        for patient in range(20)
+        for film in range(2)
+    ]
+    return plant(root, *(name.lstrip("/") for name in names))
+
+
+def save_npz(path: Path, highest: int = 1) -> Path:
+    arrays = {}
+    for number, part in enumerate(("train", "val", "test")):
+        arrays[f"{part}_images"] = np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8) + np.uint8(10 * number)
+        arrays[f"{part}_labels"] = np.array([[0], [1], [0], [highest]])
+    np.savez(path, **arrays)
+    return path
+
+
+def test_a_folder_to_split_is_split_by_patient(tmp_path):
+    imported = import_dataset(
+        patients_folder(tmp_path / "set"), output=tmp_path / "datalist.json", patient_regex=r"^(\w+)_", seed=5
+    )
+    assert [counts.cases for counts in imported.audit.counts.values()] == [56, 8, 16]
+    assert imported.audit.patient_leaks == ()
+    assert imported.datalist.split["seed"] == 5
+    assert imported.path.is_file()
+    assert imported.audit.sha256 == imported.datalist.sha256
+
+
+def test_importing_twice_gives_the_same_bytes(tmp_path):
+    root = patients_folder(tmp_path / "set")
+    for name in ("one.json", "two.json"):
+        import_dataset(root, output=tmp_path / name, patient_regex=r"^(\w+)_")
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+
+
+def test_a_missing_validation_section_is_split_off_from_training_by_patient(tmp_path):
+    root = patients_folder(tmp_path / "set", ("train", "test"))
+    imported = import_dataset(root, output=tmp_path / "datalist.json", patient_regex=r"^(\w+)_")
+    assert [counts.cases for counts in imported.audit.counts.values()] == [70, 10, 80]
+    assert all(case.image.startswith("test/") for case in imported.datalist.cases("test"))
+    assert imported.datalist.split["method"] == "given"
+    assert imported.datalist.split["validation"]["from"] == "training"
+    assert imported.audit.patient_leaks == ()
+
+
+def test_a_complete_split_is_kept(tmp_path):
+    root = patients_folder(tmp_path / "set", ("train", "val", "test"))
+    imported = import_dataset(root, output=tmp_path / "datalist.json")
+    assert [counts.cases for counts in imported.audit.counts.values()] == [80, 80, 80]
+    assert imported.datalist.split == {"method": "given"}
+
+
+def test_a_given_split_that_leaks_is_told_and_fractions_mend_it(tmp_path):
+    root = plant(
+        tmp_path / "set",
+        *(f"train/{label}/p{patient}_1.png" for label in "AB" for patient in range(10)),
+        *(f"test/{label}/p{patient}_2.png" for label in "AB" for patient in range(10)),
+    )
+    options = {"output": tmp_path / "datalist.json", "patient_regex": r"^(p\d+)_"}
+    with pytest.warns(LungScanWarning, match=r"10 patient\(s\) in several sections"):
+        leaking = import_dataset(root, **options)
+    assert len(leaking.audit.patient_leaks) == 10
+    mended = import_dataset(root, fractions=(0.6, 0.2, 0.2), **options)
+    assert mended.audit.patient_leaks == ()
+    assert [counts.patients for counts in mended.audit.counts.values()] == [6, 2, 2]
+
+
+def test_a_manifest_in_a_folder_is_read_unless_the_format_says_otherwise(tmp_path):
+    root = patients_folder(tmp_path / "set")
+    rows = [f"{path.relative_to(root).as_posix()},{path.parent.name},{path.stem[:-2]}" for path in root.rglob("*.png")]
+    (root / "manifest.csv").write_text("\n".join(["path,label,patient", *rows]))
+    imported = import_dataset(root, output=tmp_path / "a.json")
+    assert sum(counts.patients for counts in imported.audit.counts.values()) == 40
+    imported = import_dataset(root, output=tmp_path / "b.json", format="folder")
+    assert imported.skipped == ("manifest.csv",)
+    assert sum(counts.unknown_patient for counts in imported.audit.counts.values()) == 80
+
+
+def test_a_table_with_fractions_is_split_again(tmp_path):
+    root = plant(tmp_path / "set", *(f"{number}.png" for number in range(20)))
+    rows = [f"{number}.png,{number % 2},p{number // 2},{'train' if number % 2 else 'test'}" for number in range(20)]
+    (root / "t.csv").write_text("\n".join(["path,label,patient,split", *rows]))
+    with pytest.raises(DatalistError, match="give fractions to split again by patient"):
+        import_dataset(root / "t.csv", output=tmp_path / "datalist.json")
+    assert not (tmp_path / "datalist.json").exists()
+    imported = import_dataset(root / "t.csv", output=tmp_path / "datalist.json", fractions=(0.6, 0.2, 0.2))
+    assert imported.audit.findings() == []
+
+
+def test_medmnist_images_are_written_beside_the_datalist(tmp_path):
+    imported = import_dataset(save_npz(tmp_path / "pneumoniamnist_8.npz"), output=tmp_path / "out" / "datalist.json")
+    assert [counts.cases for counts in imported.audit.counts.values()] == [4, 4, 4]
+    assert imported.datalist.split == {"method": "given"}
+    assert (tmp_path / "out" / "pneumoniamnist_8" / "train" / "000000.png").is_file()
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert len(monai_records(tmp_path / "moved" / "datalist.json", ["training", "test"])) == 8
+
+
+def test_nothing_is_written_if_there_is_a_defect(tmp_path):
+    save_npz(tmp_path / "pneumoniamnist.npz", highest=3)
+    with pytest.raises(DatalistError):
+        import_dataset(tmp_path / "pneumoniamnist.npz", output=tmp_path / "out" / "datalist.json")
+    with pytest.raises(DatalistError, match="no case of class Other"):
+        import_dataset(
+            save_npz(tmp_path / "x.npz"), output=tmp_path / "out" / "datalist.json", labels=["A", "B", "Other"]
+        )
+    with pytest.raises(SplitError, match="class Rare"):
+        root = plant(patients_folder(tmp_path / "set"), "Rare/1.png")
+        import_dataset(root, output=tmp_path / "out" / "datalist.json")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_earlier_import_is_not_overwritten_by_other_images(tmp_path):
+    source = save_npz(tmp_path / "pneumoniamnist.npz")
+    import_dataset(source, output=tmp_path / "out" / "datalist.json")
+    with pytest.raises(OutputError, match="is there already"):
+        import_dataset(source, output=tmp_path / "out" / "datalist.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.csv", "csv"), ("a.csv.gz", "csv"), ("a.TSV", "csv"), ("a.npz", "npz"), ("folder/x.png", "folder")],
+)
+def test_the_format_is_known_by_the_source(tmp_path, name, expected):
+    plant(tmp_path, name)
+    assert recognised_format((tmp_path / name).parent if "/" in name else tmp_path / name) == expected
+
+
+def test_the_name_of_a_medmnist_data_set_is_no_missing_file(tmp_path):
+    assert recognised_format("pneumoniamnist") == "medmnist"
+    with pytest.raises(DatalistError, match="no such file or folder"):
+        recognised_format(tmp_path / "pneumoniamnist")
+    with pytest.raises(DatalistError, match="or say the format"):
+        recognised_format(plant(tmp_path, "x.pdf") / "x.pdf")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"format": "excel"}, "format is 'excel', expected one of auto, folder"),
+        ({"format": "npz", "patient_regex": "kermany"}, "patient_regex does not fit the format 'npz'"),
+        ({"format": "folder", "columns": {"image": "x"}}, "columns does not fit the format 'folder'"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(tmp_path, options, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        import_dataset(tmp_path, output=tmp_path / "datalist.json", **options)
+
+
+@pytest.mark.parametrize(
+    ("source", "counts", "patients", "across"),
+    [
+        ("pneumonia_224", [2283, 402, 564], [1488, 215, 320], 0),
+        ("pneumonia_448", [181, 60, 64], [169, 54, 59], 0),
+        ("kidney_ct", [789, 256, 318], [22, 6, 13], 0),
+        ("cxr4", [909, 157, 249], [420, 66, 100], 0),
+        ("nih_512/labels.csv", [438, 67, 133], [322, 46, 83], 0),
+        ("pneumoniamnist/pneumoniamnist_dev.npz", [4143, 524, 565], [0, 0, 0], 8),
+    ],
+)
+def test_real_data_come_in(real_data, tmp_path, source, counts, patients, across):
+    report = import_dataset(real_data / source, output=tmp_path / "datalist.json").audit
+    assert [section.cases for section in report.counts.values()] == counts
+    assert [section.patients for section in report.counts.values()] == patients
+    assert report.patient_leaks == ()
+    assert len(report.duplicates_across) == across
