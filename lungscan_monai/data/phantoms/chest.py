@@ -123,11 +123,30 @@ def _draw_vessels(rng: np.random.Generator, chest: Chest) -> list[Segment]:
     for side, (x, z) in zip((-1.0, 1.0), chest.hila, strict=True):
         for bearing in np.linspace(-1.5, 1.4, 9) + rng.normal(0.0, 0.12, 9):
             start = (x + rng.normal(0.0, 0.3), z + 1.2 * np.sin(bearing) + rng.normal(0.0, 0.3))
-            _grow(rng, segments, start, bearing, side, rng.uniform(0.55, 0.85), 5)
+            grow_vessels(rng, segments, start, bearing, side, rng.uniform(0.55, 0.85), 5)
     return segments
 
 
-def _grow(rng, segments, start, bearing, side, radius, generations) -> None:
+def grow_vessels(
+    rng: np.random.Generator,
+    segments: list[Segment],
+    start: tuple[float, float],
+    bearing: float,
+    side: float,
+    radius: float,
+    generations: int,
+) -> None:
+    """Append a branching vessel to `segments`.
+
+    Args:
+        rng: Source of lengths, bends and branches.
+        segments: What is grown so far.
+        start: Where the vessel starts, in cm.
+        bearing: Its direction in radians, 0 is away from the midline.
+        side: -1 for the right lung, 1 for the left.
+        radius: Its radius in cm.
+        generations: How often it still branches.
+    """
     length = rng.uniform(1.5, 2.8) * (1.0 if generations > 2 else 0.8)
     end = (start[0] + side * length * np.cos(bearing), start[1] + length * np.sin(bearing))
     thinner = radius * rng.uniform(0.68, 0.82)
@@ -135,6 +154,6 @@ def _grow(rng, segments, start, bearing, side, radius, generations) -> None:
     if generations == 1:
         return
     spread = rng.uniform(0.2, 0.5, 2)
-    _grow(rng, segments, end, bearing + spread[0], side, thinner, generations - 1)
+    grow_vessels(rng, segments, end, bearing + spread[0], side, thinner, generations - 1)
     if rng.random() < 0.72:
-        _grow(rng, segments, end, bearing - spread[1], side, thinner * 0.9, generations - 1)
+        grow_vessels(rng, segments, end, bearing - spread[1], side, thinner * 0.9, generations - 1)

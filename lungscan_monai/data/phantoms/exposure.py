@@ -22,6 +22,8 @@ class Exposure:
         sharpness: Standard deviation of the detector's blur in cm.
         detail: Weight of the structures below `4 cm` against the larger ones in the processing for display.
         gamma: Exponent of the display curve.
+        latitude: How far the display window reaches beyond the darkest and the brightest tissue, in shares of their
+            difference.
         margin: Width of the picture over the inner width of the patient's thorax.
         tilt: Turn of the picture in radians.
         rotation: Turn of the patient about the upright axis in radians.
@@ -36,6 +38,7 @@ class Exposure:
     sharpness: float
     detail: float
     gamma: float
+    latitude: tuple[float, float]
     margin: float
     tilt: float
     rotation: float
@@ -53,11 +56,12 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
         scatter=rng.uniform(0.25, 0.6) if portable else rng.uniform(0.1, 0.35),
         sharpness=rng.uniform(0.05, 0.10),
         detail=rng.uniform(1.6, 2.4),
-        gamma=rng.uniform(0.85, 1.25),
-        margin=rng.uniform(1.16, 1.42),
-        tilt=rng.normal(0.0, 0.025),
+        gamma=rng.uniform(0.75, 1.35),
+        latitude=(rng.uniform(-0.02, 0.16), rng.uniform(-0.08, 0.12)),
+        margin=rng.uniform(1.14, 1.44),
+        tilt=rng.normal(0.0, 0.035),
         rotation=rng.normal(0.0, 0.03),
-        centre=(rng.normal(0.0, 0.7), rng.uniform(-2.0, 1.2)),
+        centre=(rng.normal(0.0, 1.0), rng.uniform(-2.5, 1.5)),
         collimation=tuple(np.where(rng.random(4) < 0.15, rng.uniform(0.3, 1.6, 4), 0.0).tolist()),
     )
 
@@ -88,9 +92,10 @@ def develop(signal: np.ndarray, exposure: Exposure, grid: Grid) -> np.ndarray:
     """
     coarse = gaussian_filter(signal, 2.5 / grid.pixel, truncate=2.0)
     harmonised = coarse + exposure.detail * (signal - coarse)
-    patient = harmonised[signal > 0.6]
-    low, high = np.percentile(patient, (1.0, 99.3)) if patient.size else (0.0, 1.0)
-    low -= 0.06 * (high - low)
+    patient = harmonised[signal > 0.05 * np.percentile(signal, 99.0)]
+    low, high = np.percentile(patient, (1.0, 99.3))
+    below, above = exposure.latitude
+    low, high = low - below * (high - low), high + above * (high - low)
     grey = np.clip((harmonised - low) / max(high - low, 1e-3), 0.0, 1.0) ** exposure.gamma
     grey[_shutters(grid, exposure.collimation)] = 0.0
     return grey.astype(np.float32)

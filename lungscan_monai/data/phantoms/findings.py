@@ -139,7 +139,7 @@ def _patch(scene: Scene, rng: np.random.Generator, side: float, centre: Point, s
     path = np.zeros(scene.grid.shape, np.float32)
     for _ in range(int(rng.integers(5, 9))):
         offset = rng.normal(0.0, 0.75 * size, 3)
-        sigma = size * rng.uniform(0.45, 0.85, 3)
+        sigma = size * rng.uniform(0.45, 0.85, 3) * (1.0, 1.7, 1.0)
         path += fill * rng.uniform(0.5, 1.0) * gaussian_path(scene.grid, scene.air(side), centre + offset, sigma)
     grain = power_law_noise(int(rng.integers(2**31)), scene.grid.shape[0], 2.4)
     return _flooded(scene, side, path * np.clip(1.0 + 0.3 * grain, 0.2, 2.0))
@@ -152,9 +152,9 @@ def _pneumonia(scene: Scene, rng: np.random.Generator, contrast: float) -> np.nd
     change = np.zeros(scene.grid.shape, np.float32)
     side = _side(rng)
     for _ in range(int(rng.choice((1, 2, 3), p=(0.6, 0.3, 0.1)))):
-        size = rng.uniform(1.5, 2.8)
+        size = rng.uniform(1.4, 2.5)
         centre = _place(scene, rng, side, (0.2, 0.62), size)
-        change += _patch(scene, rng, side, centre, size, contrast * rng.uniform(0.4, 1.0))
+        change += _patch(scene, rng, side, centre, size, contrast * rng.uniform(0.7, 1.25))
         side = side if rng.random() < 0.6 else -side
     return change
 

@@ -21,7 +21,7 @@ FORMATS = ("png", "dicom")
 FRACTIONS = (0.64, 0.16, 0.20)
 """Shares of training, validation and test in the images of every class."""
 
-_MOST_IMAGES = 3
+_IMAGES_PER_PATIENT = (0.6, 0.25, 0.15)
 _SMALLEST = 32
 _INVERTED_SHARE = 0.3
 
@@ -147,10 +147,10 @@ def plan_patients(strata: Sequence[str], count: int, seed: int) -> list[PlannedP
 
 
 def _deal_images(rng: np.random.Generator, quota: int) -> list[int]:
-    most = min(_MOST_IMAGES, max(quota // 5, 1))
+    most = max(quota // 5, 1)
     images: list[int] = []
     while (left := quota - sum(images)) > 0:
-        images.append(min(int(rng.integers(1, most + 1)), left))
+        images.append(min(int(rng.choice((1, 2, 3), p=_IMAGES_PER_PATIENT)), most, left))
     return images
 
 

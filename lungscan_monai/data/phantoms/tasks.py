@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lungscan_monai.data.phantoms.chest_xray import NIH_FINDINGS, NO_FINDING, chest_xray, findings_with_companions
+from lungscan_monai.data.phantoms.ct_kidney import kidney_ct
+from lungscan_monai.data.phantoms.ct_lung import lung_ct
 from lungscan_monai.data.phantoms.picture import Picture
 from lungscan_monai.data.phantoms.request import Request
+from lungscan_monai.data.phantoms.strangers import stranger
 from lungscan_monai.errors import ConfigError
 
 _SUFFIX = "_classification"
@@ -52,6 +55,8 @@ def phantom_task(name: str) -> PhantomTask:
 
 
 def _radiograph_of_class(request: Request, stratum: str) -> Picture:
+    if stratum == "Unknown":
+        return stranger(request)
     return chest_xray(request, () if stratum == "Normal" else (stratum,))
 
 
@@ -67,6 +72,9 @@ TASKS = {
     task.name: task
     for task in (
         _exclusive("pneumonia_cxr", ("Normal", "Pneumonia"), _radiograph_of_class),
+        _exclusive("lungscan_cxr", ("Normal", "Pneumonia", "Tuberculosis", "Unknown"), _radiograph_of_class),
+        _exclusive("kidney_ct", ("Cyst", "Normal", "Stone", "Tumor"), kidney_ct),
+        _exclusive("lung_cancer_ct", ("Normal", "Benign", "Malignant"), lung_ct),
         PhantomTask(
             "nih14_cxr", "multilabel", NIH_FINDINGS, (*(NO_FINDING,) * 4, *NIH_FINDINGS), _radiograph_of_finding
         ),

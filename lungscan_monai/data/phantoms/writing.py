@@ -29,6 +29,7 @@ _SOP_CLASSES = {
     "CT": CTImageStorage,
     "OT": SecondaryCaptureImageStorage,
 }
+_REGIONS = {"CHEST": ("43799004", "SCT", "Thorax"), "HAND": ("85562004", "SCT", "Hand")}
 _VIEWS = {"PA": ("272479007", "SCT", "postero-anterior"), "AP": ("399348003", "SCT", "antero-posterior")}
 
 
@@ -186,7 +187,7 @@ def _radiograph(picture: Picture, identity: Identity) -> Dataset:
     part.PositionerType = "NONE"
     part.PatientOrientation = ["L", "F"]
     part.ImageLaterality = "U"
-    part.AnatomicRegionSequence = [_code("43799004", "SCT", "Thorax")]
+    part.AnatomicRegionSequence = [_code(*_REGIONS[picture.body_part])]
     view = str(picture.facts["view"])
     part.ViewPosition = view
     part.ViewCodeSequence = [_code(*_VIEWS[view])]
