@@ -127,7 +127,8 @@ def _interval_facts(test: Predictions, n_resamples: int, seed: int) -> dict[str,
         "level": 0.95,
         "n_resamples": n_resamples,
         "seed": seed,
-        "exceptions": "ECE: reverse percentile, down to 0 if chance alone would give the value. Proportions and AUC "
+        "exceptions": "ECE: reverse percentile, down to 0 if chance alone would give the value; in simulated "
+        "studies it held the truth in 88 to 98 %. Proportions and AUC "
         "of exactly 0 or 1: Wilson, with the number of patients (for AUC, of pairs that share no patient).",
     }
 

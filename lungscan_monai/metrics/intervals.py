@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lungscan_monai.errors import NotComputableError, ShapeError
 
@@ -102,7 +103,8 @@ class Bootstrap:
         Returns:
             Array of shape ``(n_resamples, ...)``; NaN where the statistic is not defined.
         """
-        return np.concatenate([statistic(weights) for weights in self.weights()])
+        with threadpool_limits(1, user_api="blas"):  # threads of so small products only wait for each other
+            return np.concatenate([statistic(weights) for weights in self.weights()])
 
 
 def percentile_interval(value: float, draws: np.ndarray, level: float = 0.95) -> Interval:
