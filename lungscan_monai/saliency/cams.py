@@ -1,0 +1,115 @@
+"""Which part of an image speaks for a label: Grad-CAM, Grad-CAM++ and occlusion, chosen by name.
+
+The arithmetic is MONAI's; what a batch needs beyond it stands in :mod:`~lungscan_monai.saliency.recording`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import monai.visualize
+import torch
+from monai.visualize.visualizer import default_upsampler
+from torch import nn
+
+from lungscan_monai.errors import SaliencyError
+from lungscan_monai.networks import SALIENCY_LAYER
+from lungscan_monai.saliency.occlusion import Occlusion
+from lungscan_monai.saliency.recording import FeatureRecorder, choose_labels
+from lungscan_monai.saliency.scaling import scale_to_peak
+from lungscan_monai.transforms.outputs import probabilities
+
+
+class GradCAM(monai.visualize.GradCAM):
+    """MONAI's Grad-CAM for batches: every case is explained for its own labels, and the network stays as it was.
+
+    Source: Selvaraju et al., ICCV 2017, https://arxiv.org/abs/1610.02391.
+
+    Args:
+        nn_module: The network.
+        target_layers: Name of the layer whose feature map is looked at.
+        kind: ``"binary"`` (one logit; label 1 explains it, label 0 its negative), ``"multiclass"`` or ``"multilabel"``.
+        upsampler: From the size of the image to a function that resizes maps to it; MONAI's bilinear one.
+        postprocessing: Applied to maps ``(N, 1, H, W)``; scales each map to [0, 1].
+
+    Raises:
+        SaliencyError: If the network has no such layer.
+    """
+
+    def __init__(
+        self,
+        nn_module: nn.Module,
+        target_layers: str = SALIENCY_LAYER,
+        kind: str = "multiclass",
+        upsampler: Callable = default_upsampler,
+        postprocessing: Callable = scale_to_peak,
+    ) -> None:
+        super().__init__(FeatureRecorder(nn_module, target_layers, kind), target_layers, upsampler, postprocessing)
+
+    def explain(self, x: torch.Tensor, class_idx: int | torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits ``(B, num_outputs)`` and maps ``(B, K, H, W)`` from one pass over images ``(B, C, H, W)``.
+
+        Args:
+            x: Images.
+            class_idx: One label for all cases, one for each ``(B,)``, K for each ``(B, K)``, or None for the top one.
+
+        Raises:
+            SaliencyError: If there is no such label, or the layer gives no feature map.
+        """
+        recording = self.nn_module.record(x)
+        labels = choose_labels(recording.scores.detach(), class_idx)
+        coarse = torch.stack([self.compute_map(recording, class_idx=column) for column in labels.unbind(1)], dim=1)
+        maps = self._upsample_and_post_process(coarse.flatten(0, 1), x)
+        return recording.logits, maps.reshape(*labels.shape, *maps.shape[2:])
+
+    def __call__(self, x: torch.Tensor, class_idx: int | torch.Tensor | None = None) -> torch.Tensor:
+        """Return maps ``(B, K, H, W)``; see :meth:`explain`."""
+        return self.explain(x, class_idx)[1]
+
+
+class GradCAMpp(GradCAM, monai.visualize.GradCAMpp):
+    """MONAI's Grad-CAM++ for batches; used like :class:`GradCAM`.
+
+    Source: Chattopadhyay et al., WACV 2018, https://arxiv.org/abs/1710.11063. Its factor exp(score), which
+    overflows for a confident network, is left out: it is the same over one map and goes with the scaling.
+    """
+
+
+METHODS = {"gradcam": GradCAM, "gradcam++": GradCAMpp, "occlusion": Occlusion}
+"""The methods by name; each is made from (network, layer, kind) and has `explain`."""
+
+
+def explain(
+    network: nn.Module,
+    images: torch.Tensor,
+    label_indices: int | torch.Tensor | None,
+    kind: str,
+    method: str = "gradcam",
+    layer: str | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predict a batch and show where each prediction comes from.
+
+    The network runs once for any number of labels (occlusion: some 225 times). It is left as it was: mode, hooks
+    and gradients. May be called under `torch.no_grad` or `torch.inference_mode`, with a frozen network.
+
+    Args:
+        network: Gives logits ``(B, num_outputs)``.
+        images: Shape ``(B, C, H, W)``, as the network wants them, on its device.
+        label_indices: The label to explain: one for all cases, one for each ``(B,)``, several for each ``(B, K)``, or
+            None for the most probable one of each case.
+        kind: ``"binary"``, ``"multiclass"`` or ``"multilabel"``.
+        method: A name in :data:`METHODS`.
+        layer: Name of the layer to look at; None takes the network's feature map. Occlusion looks at none.
+
+    Returns:
+        Probabilities ``(B, n_labels)``, and maps float32 in [0, 1] with maximum 1 (or zero all over, where nothing
+        speaks for the label): ``(B, K, H, W)`` for indices ``(B, K)``, else ``(B, H, W)``.
+
+    Raises:
+        SaliencyError: If there is no such method, layer or label, or the layer gives no feature map.
+    """
+    if method not in METHODS:
+        raise SaliencyError(f"no explanation method is called {method!r}; choose one of {', '.join(METHODS)}")
+    logits, maps = METHODS[method](network, layer or SALIENCY_LAYER, kind).explain(images, label_indices)
+    several = isinstance(label_indices, torch.Tensor) and label_indices.ndim == 2
+    return probabilities(logits.float(), kind), maps if several else maps[:, 0]
