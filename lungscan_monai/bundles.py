@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from lungscan_monai.errors import (
     BundleNotFoundError,
     CheckpointError,
     ConfigError,
+    DataError,
     LungScanError,
     OutputError,
     UnknownOverrideError,
@@ -29,6 +31,7 @@ BUNDLES_FOLDER = "monai_bundles"
 
 _METADATA = Path("configs") / "metadata.json"
 _SEPARATOR = "#"
+_ERROR_OF_A_WORKER = re.compile(r"^(?:Original )?lungscan_monai\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 def is_bundle(folder: str | os.PathLike) -> bool:
@@ -228,12 +231,23 @@ def _own_errors() -> Iterator[None]:
 
 
 def own_error(error: BaseException) -> LungScanError | None:
-    """Return the first error of ours among an error and those that led to it, None if there is none."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        if isinstance(current, LungScanError):
-            return current
-        seen.add(id(current))
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    """Return the first error of ours among an error and those that led to it, None if there is none.
+
+    Of an error in a worker process of a data loader torch keeps nothing but the text; it comes back as a DataError.
+    """
+    for member in chain_of(error):
+        if isinstance(member, LungScanError):
+            return member
+        if from_worker := _ERROR_OF_A_WORKER.search(str(member)):
+            return DataError(from_worker[1])
     return None
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """Return an error, the one that led to it, and so on; the last is where it began."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return chain

@@ -10,6 +10,7 @@ import pytest
 
 from lungscan_monai.bundles import (
     bundle_folders,
+    chain_of,
     find_bundle,
     find_bundles,
     has_model,
@@ -23,6 +24,7 @@ from lungscan_monai.errors import (
     BundleNotFoundError,
     CheckpointError,
     ConfigError,
+    DataError,
     OutputError,
     ReadError,
     TaskError,
@@ -239,6 +241,30 @@ def test_an_error_of_ours_that_was_set_aside_is_not_found():
             raise ValueError("another matter") from None
     except ValueError as error:
         assert own_error(error) is None
+
+
+class UnreadableImages:
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        raise RuntimeError("applying transform LoadImaged") from ReadError("a.dcm", "truncated", "is cut short")
+
+
+def test_an_error_of_ours_in_a_worker_of_a_data_loader_is_found():
+    from torch.utils.data import DataLoader
+
+    with pytest.raises(RuntimeError) as caught:
+        list(DataLoader(UnreadableImages(), num_workers=1))
+    found = own_error(caught.value)
+    assert isinstance(found, DataError)
+    assert str(found) == "a.dcm: is cut short [truncated]"
+
+
+def test_the_chain_of_an_error_ends_where_it_began_even_if_it_is_a_circle():
+    first, last = ValueError("first"), RuntimeError("last")
+    last.__cause__, first.__cause__ = first, last
+    assert chain_of(last) == [last, first]
 
 
 def test_finding_bundles_needs_the_standard_library_only():

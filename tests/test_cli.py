@@ -172,6 +172,13 @@ def test_an_unexpected_error_says_how_to_see_where_it_happened():
     assert "Traceback" not in result.stderr
 
 
+def test_an_unexpected_error_is_shown_as_it_began_not_as_it_was_wrapped():
+    def verb() -> None:
+        raise RuntimeError("Failed to evaluate ConfigExpression") from MemoryError("out of memory")
+
+    assert "unexpected MemoryError: out of memory" in CliRunner().invoke(app_of(verb), []).stderr
+
+
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on():
     def verb() -> None:
         raise KeyboardInterrupt

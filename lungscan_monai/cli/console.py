@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lungscan_monai.bundles import own_error
+from lungscan_monai.bundles import chain_of, own_error
 from lungscan_monai.errors import LungScanWarning
 
 EXIT_CODES = {
@@ -107,8 +107,8 @@ def guarded(interrupted: str) -> Callable[[Callable[..., None]], Callable[..., N
                 say(f"Interrupted. {interrupted}", typer.colors.YELLOW)
                 raise typer.Exit(INTERRUPTED) from None
             except Exception as error:
-                own = own_error(error)
-                _show(error, str(own) if own else f"unexpected {type(error).__name__}: {error}; --debug shows where")
+                own, first = own_error(error), chain_of(error)[-1]
+                _show(error, str(own) if own else f"unexpected {type(first).__name__}: {first}; --debug shows where")
                 raise typer.Exit(own.exit_code if own else UNEXPECTED) from None
 
         return run
