@@ -78,6 +78,10 @@ class DatalistError(DataError):
         lines = "\n".join(f"  - {defect}" for defect in self.defects)
         super().__init__(f"{source}: {len(self.defects)} defect(s), nothing was written:\n{lines}")
 
+    def __reduce__(self) -> tuple[type, tuple]:
+        """Let the error travel between processes."""
+        return type(self), (self.source, self.defects)
+
 
 class SplitError(DataError):
     """The cases cannot be split as asked."""
@@ -97,6 +101,10 @@ class ReadError(DataError):
         self.code = code
         self.reason = reason
         super().__init__(f"{source}: {reason} [{code}]")
+
+    def __reduce__(self) -> tuple[type, tuple]:
+        """Let the error travel between processes."""
+        return type(self), (self.source, self.code, self.reason)
 
 
 class MetricError(LungScanError, ValueError):

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from ignite import distributed as idist
 from monai.data import DataLoader, list_data_collate
-from monai.data.utils import set_rnd
 from torch.utils.data import Dataset, Subset
 
 from lungscan_monai.caching import CachedImageDataset
@@ -64,11 +63,12 @@ class FrozenFeatureDataset(Dataset):
 
     def _compute(self, view: int) -> list[dict[str, Any]]:
         dataset = self._dataset.plain() if view == 0 else self._dataset
-        set_rnd(dataset, seed=self._seed + view)
         ranks, rank = idist.get_world_size(), idist.get_rank()
         share = Subset(dataset, range(rank, len(dataset), ranks))
-        loader = DataLoader(share, shuffle=False, collate_fn=list_data_collate, **self._options)
-        items = list(self._forward(loader))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._seed + view)  # the loader seeds its workers, or its own transforms, from torch
+            loader = DataLoader(share, shuffle=False, collate_fn=list_data_collate, **self._options)
+            items = list(self._forward(loader))
         return _interleave(gather(items), len(dataset))
 
     def _forward(self, batches: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -16,7 +16,7 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.constants import SAFETENSORS_SINGLE_FILE
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-from timm.models import group_parameters
+from timm.models import group_parameters, load_checkpoint
 from torch import nn
 
 from lungscan_monai.errors import ConfigError, WeightsError
@@ -160,14 +160,15 @@ def _create_head(
 
 def _create_backbone(name: str, weights: str, num_channels: int) -> nn.Module:
     options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "in_chans": num_channels}
-    if weights != "none":
-        options["pretrained_cfg_overlay"] = _pretrained_file(name, weights)
+    file = _weights_file(name, weights)
     try:
-        backbone = timm.create_model(name, pretrained=weights != "none", **options)
+        backbone = timm.create_model(name, pretrained=weights == "imagenet" and file is None, **options)
+        if file is not None:
+            _load_all(backbone, name, file)
     except (OSError, LocalEntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled) as error:
-        raise WeightsError(
-            f"The ImageNet weights of {name} could not be had ({type(error).__name__}). {_THREE_WAYS}"
-        ) from error
+        raise WeightsError(f"The weights of {name} could not be had ({type(error).__name__}). {_THREE_WAYS}") from error
+    except WeightsError:
+        raise
     except RuntimeError as error:
         raise _explained(error, name, weights) from error
     if hasattr(getattr(backbone, "head", None), "norm"):
@@ -176,19 +177,31 @@ def _create_backbone(name: str, weights: str, num_channels: int) -> nn.Module:
     return backbone
 
 
-def _pretrained_file(name: str, weights: str) -> dict[str, str]:
-    """Say where timm finds the weights: a local file, or nothing to say (its hub)."""
+def _weights_file(name: str, weights: str) -> str | None:
+    """Say which local file has the weights; None where timm's hub has them, or where none are wanted."""
+    if weights == "none":
+        return None
     if weights != "imagenet":
         if not Path(weights).is_file():
             raise WeightsError(f"weights: {weights} is neither a file nor 'imagenet' nor 'none'. {_THREE_WAYS}")
-        return {"file": weights}
+        return weights
     config = timm.models.get_pretrained_cfg(name)
     if config is None or not config.has_weights or not config.hf_hub_id or _resolves("huggingface.co"):
-        return {}
+        return None
     cached = try_to_load_from_cache(config.hf_hub_id, SAFETENSORS_SINGLE_FILE)
     if not isinstance(cached, str):
         raise WeightsError(f"The ImageNet weights of {name} are not on this machine, which is offline. {_THREE_WAYS}")
-    return {"file": cached}
+    return cached
+
+
+def _load_all(backbone: nn.Module, name: str, file: str) -> None:
+    """Load a file; what it holds beyond the backbone (a classifier) is left out, but nothing may be missing."""
+    missing = load_checkpoint(backbone, file, strict=False).missing_keys
+    if missing:
+        raise WeightsError(
+            f"{file} does not hold the weights of {name}: {len(missing)} of {len(backbone.state_dict())} entries are "
+            f"missing, {missing[0]} first"
+        )
 
 
 def _resolves(host: str) -> bool:
@@ -209,7 +222,7 @@ def _explained(error: RuntimeError, name: str, weights: str) -> ConfigError | We
     if "No pretrained weights exist" in message:
         return WeightsError(f"timm has no ImageNet weights for {name}. {_THREE_WAYS}")
     first = message.splitlines()[1].strip() if len(message.splitlines()) > 1 else message
-    return WeightsError(f"{weights} does not hold weights of {name} (first difference: {first})")
+    return WeightsError(f"{weights} does not hold the weights of {name} (first difference: {first})")
 
 
 def _require_feature_map(backbone: nn.Module, name: str, num_channels: int) -> None:

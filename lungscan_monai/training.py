@@ -83,7 +83,7 @@ class TrainingRun:
             require_writable(self.store.folder)
         finished = self._restore() if resume else []
         for phase, trainer in self._trainers.items():
-            if phase in finished:
+            if phase in finished or not trainer.state.max_epochs:
                 continue
             trainer.run()
             self._finish(phase)

@@ -131,8 +131,8 @@ class Predictor:
             SaliencyError: If the method is unknown.
         """
         case = os.fspath(path)
-        picture = self._read({"image": case})["image"]
-        image = torch.as_tensor(self._prepare({"image": picture})["image"])[None].to(self.device)
+        picture, prepared = self._load(case)
+        image = prepared[None].to(self.device)
         if label is None:
             answer = self._answer(case, self._probabilities(image)[0])
             label = answer.label or max(answer.probabilities, key=lambda name: answer.probabilities[name])
@@ -147,7 +147,7 @@ class Predictor:
         images: dict[int, torch.Tensor] = {}
         for position, case in enumerate(cases):
             try:
-                images[position] = torch.as_tensor(self._prepare(self._read({"image": case}))["image"])
+                images[position] = self._load(case)[1]
             except LungScanError as error:
                 answers[position] = _reject(case, error)
         if images:
@@ -155,6 +155,16 @@ class Predictor:
             for position, row in zip(images, rows, strict=True):
                 answers[position] = self._answer(cases[position], row)
         return [answers[position] for position in range(len(cases))]
+
+    def _load(self, case: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the picture as read and as the network takes it; MONAI wraps our errors, which come out again here."""
+        try:
+            picture = self._read({"image": case})["image"]
+            return picture, torch.as_tensor(self._prepare({"image": picture})["image"])
+        except RuntimeError as error:
+            if isinstance(error.__cause__, LungScanError):
+                raise error.__cause__ from error
+            raise
 
     def _probabilities(self, images: torch.Tensor) -> list[np.ndarray]:
         with torch.inference_mode():

@@ -1,0 +1,230 @@
+"""The contract of every bundle: it walks over whatever folders it finds."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from monai.bundle import ConfigWorkflow
+from pictures import metadata_of, spots
+
+from lungscan_monai.inference.predictor import Prediction, Predictor
+from lungscan_monai.overrides import known_ids
+from lungscan_monai.task import load_task
+
+ROOT = Path(__file__).resolve().parents[1]
+BUNDLES = sorted(path.parents[1] for path in (ROOT / "monai_bundles").glob("*/configs/metadata.json"))
+REQUIRED = [
+    "LICENSE",
+    "configs/metadata.json",
+    "configs/train.json",
+    "configs/evaluate.json",
+    "configs/inference.json",
+    "configs/multi_gpu_train.json",
+    "configs/logging.conf",
+    "docs/README.md",
+    "docs/data_license.txt",
+]
+ALLOWED_TARGETS = ("lungscan_monai.", "monai.", "torch.", "ignite.distributed.get_rank")
+QUICK = {"weights": "none", "backbone": "test_efficientnet", "batch_size": 8, "head_epochs": 1, "max_epochs": 1}
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture(params=BUNDLES, ids=lambda path: path.name, scope="module")
+def source(request) -> Path:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def trained(source: Path, tmp_path_factory) -> tuple[Path, Path]:
+    """A copy of the bundle, trained for an epoch and evaluated; and its datalist."""
+    root = tmp_path_factory.mktemp("bundles") / source.name
+    shutil.copytree(source, root, ignore=shutil.ignore_patterns("*.pt", "*.json.part"))
+    pictures = tmp_path_factory.mktemp("pictures")
+    datalist = spots(pictures, metadata_of(root))
+    run(root, ["train"], "training", datalist=str(datalist), **QUICK)
+    run(root, ["train", "evaluate"], "evaluating", datalist=str(datalist), backbone=QUICK["backbone"], resamples=50)
+    return root, datalist
+
+
+def workflow(root: Path, names: list[str], run_id: str = "run", **overrides) -> ConfigWorkflow:
+    made = ConfigWorkflow(
+        workflow_type="infer" if names == ["inference"] else "train",
+        config_file=[str(root / "configs" / f"{name}.json") for name in names],
+        meta_file=str(root / "configs" / "metadata.json"),
+        logging_file=None,
+        run_id=run_id,
+        bundle_root=str(root),
+        **overrides,
+    )
+    made.initialize()
+    return made
+
+
+def run(root: Path, names: list[str], run_id: str = "run", **overrides) -> None:
+    made = workflow(root, names, run_id, **overrides)
+    made.run()
+    made.finalize()
+
+
+def configs(root: Path) -> dict[str, dict]:
+    return {path.stem: json.loads(path.read_text()) for path in (root / "configs").glob("*.json")}
+
+
+def targets(content) -> list[str]:
+    if isinstance(content, dict):
+        own = [content["_target_"]] if "_target_" in content else []
+        return own + [name for value in content.values() for name in targets(value)]
+    return [name for value in content for name in targets(value)] if isinstance(content, list) else []
+
+
+def expressions(content) -> list[str]:
+    if isinstance(content, dict):
+        return [text for value in content.values() for text in expressions(value)]
+    if isinstance(content, list):
+        return [text for value in content for text in expressions(value)]
+    return [content] if isinstance(content, str) and content.startswith("$") else []
+
+
+def test_there_are_bundles():
+    assert BUNDLES
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_the_files_of_a_bundle_are_there(source, name):
+    assert (source / name).is_file()
+
+
+def test_its_name_lets_monai_label_serve_it(source):
+    assert "classification" in source.name
+    assert not any(word in source.name for word in ("detection", "segmentation", "deepedit", "deepgrow"))
+    assert "background" not in {name.lower() for name in load_task(source).label_names}
+
+
+def test_the_changelog_knows_the_version(source):
+    metadata = metadata_of(source)
+    assert metadata["version"] in metadata["changelog"]
+
+
+def test_only_allowed_objects_are_made(source):
+    for name, content in configs(source).items():
+        strangers = [t for t in targets(content) if "." in t and not t.startswith(ALLOWED_TARGETS)]
+        assert not strangers, f"{name}.json makes {strangers}"
+
+
+def test_expressions_are_one_hop(source):
+    for name, content in configs(source).items():
+        for text in expressions(content):
+            assert not any(word in text for word in ("lambda", " for ", "import", "open(")), f"{name}.json: {text}"
+
+
+def test_preprocessing_is_the_same_in_training_and_inference(source):
+    train, inference = configs(source)["train"]["train"], configs(source)["inference"]
+    assert train["deterministic_transforms"] + train["input_transforms"] == inference["preprocessing"]["transforms"]
+
+
+def test_no_label_name_stands_in_a_config(source):
+    labels = load_task(source).label_names
+    for path in (source / "configs").glob("*.json"):
+        if path.name != "metadata.json":
+            assert not any(f'"{label}"' in path.read_text() for label in labels)
+
+
+def test_shared_settings_of_training_and_inference_are_equal(source):
+    train, inference = configs(source)["train"], configs(source)["inference"]
+    shared = [name for name in ("backbone", "mean", "std", "dropout", "task", "device", "amp") if name in inference]
+    assert {name: train[name] for name in shared} == {name: inference[name] for name in shared}
+
+
+def test_both_run_ids_are_there(source):
+    for name, run_id in (("train", "training"), ("evaluate", "evaluating"), ("inference", "inference")):
+        content = configs(source)[name]
+        assert content["run"] and content[run_id] == "@run"
+
+
+@pytest.mark.parametrize("names", [["train"], ["train", "evaluate"], ["inference"]], ids="+".join)
+def test_monai_misses_no_property(trained, names):
+    root, datalist = trained
+    data = {"dataset_dir": str(datalist.parent)} if names == ["inference"] else {"datalist": str(datalist)}
+    weights = {} if names == ["inference"] else {"weights": "none"}
+    assert workflow(root, names, backbone=QUICK["backbone"], **data, **weights).check_properties() == []
+
+
+@pytest.mark.parametrize("override", ["max_epocs", "train#trainer#max_epoch", "learning_rat"])
+def test_a_misspelt_override_is_refused_by_name(source, override):
+    with pytest.raises(RuntimeError) as caught:
+        workflow(source, ["train"], **{override: 3})
+    assert f"--{override}" in str(caught.value.__cause__)
+
+
+def test_an_optional_argument_that_no_config_names_is_accepted(source):
+    workflow(source, ["train"], **{"train#optimizer#eps": 1e-7})
+
+
+def test_training_leaves_a_verified_model_and_its_history(trained):
+    root, _ = trained
+    manifest = json.loads((root / "models" / "manifest.json").read_text())["files"]
+    assert {"model.pt", "last.pt"} <= set(manifest)
+    assert manifest["model.pt"]["labels"] == list(load_task(root).label_names)
+    epochs = json.loads((root / "models" / "history.json").read_text())["epochs"]
+    assert len(epochs) >= 1 and all("train_loss" in epoch for epoch in epochs)
+    assert list((root / "eval" / "tensorboard").glob("events*"))
+
+
+def test_evaluation_leaves_report_figures_predictions_and_explanations(trained):
+    root, _ = trained
+    report = json.loads((root / "eval" / "report.json").read_text())
+    assert report["facts"]["model_sha256"] == json.loads((root / "models" / "manifest.json").read_text())["files"][
+        "model.pt"
+    ]["sha256"]
+    with (root / "eval" / "predictions.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 24
+    index = json.loads((root / "eval" / "explanations" / "index.json").read_text())
+    assert len(index) == 12 or len(index["cases"]) == 12
+    assert (root / "eval" / "report.md").is_file() and list((root / "eval" / "figures").glob("*.png"))
+
+
+def test_inference_works_from_another_directory_and_equals_the_predictor(trained, tmp_path):
+    root, datalist = trained
+    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "inference", "--bundle_root", str(root)]
+    command += ["--config_file", str(root / "configs" / "inference.json"), "--dataset_dir", str(datalist.parent)]
+    command += ["--backbone", QUICK["backbone"], "--output_dir", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with (tmp_path / "out" / "predictions.csv").open() as stream:
+        rows = {row["case"]: row for row in csv.DictReader(stream)}
+    assert len(rows) == 48
+    answers = Predictor(root).predict([datalist.parent / name for name in sorted(rows)])
+    for name, answer in zip(sorted(rows), answers, strict=True):
+        assert isinstance(answer, Prediction)
+        for label, probability in answer.probabilities.items():
+            assert float(rows[name][label]) == pytest.approx(probability, abs=2e-6)
+
+
+def test_monai_label_could_load_it_from_the_one_file(trained):
+    from monai.bundle import ConfigParser
+
+    root, datalist = trained
+    parser = ConfigParser()
+    parser.read_config(str(root / "configs" / "inference.json"))
+    parser["bundle_root"], parser["backbone"] = str(root), QUICK["backbone"]
+    data = parser.get_parsed_content("preprocessing")({"image": str(next(datalist.parent.glob("*.png")))})
+    network = parser.get_parsed_content("network_def").eval()
+    inferer = parser.get_parsed_content("inferer")
+    data["pred"] = inferer(data["image"][None], network)[0].detach()
+    result = parser.get_parsed_content("postprocessing")(data)
+    assert result["pred"].shape == (len(load_task(root).label_names),)
+    assert hasattr(result["pred"], "array") and "spatial_shape" not in result["image"].meta
+
+
+def test_known_ids_hold_what_a_user_would_change(source):
+    expected = {"datalist", "weights", "backbone", "max_epochs", "learning_rate", "batch_size", "seed", "output_dir"}
+    assert expected <= known_ids(source)
