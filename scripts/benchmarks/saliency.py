@@ -79,7 +79,7 @@ def main() -> None:
     """Print one table for each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15, help="rounds of ours; MONAI's takes a fifth of them")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--cpu-time", action="store_true", help="count the process's CPU time, for a busy machine")
     arguments = parser.parse_args()
     clock = time.process_time if arguments.cpu_time else time.perf_counter
