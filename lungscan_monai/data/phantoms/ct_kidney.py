@@ -66,9 +66,9 @@ def kidney_ct(request: Request, kind: str) -> Picture:
     paint_abdomen(canvas, abdomen, height)
     masks = {}
     if kind in _FINDINGS:
-        before = canvas.hounsfield.copy()
-        _FINDINGS[kind](canvas, abdomen, height, np.random.default_rng(request.disease_seed()), request.contrast)
-        masks[kind] = np.abs(canvas.hounsfield - before) > 0.25 * np.abs(canvas.hounsfield - before).max()
+        rng = np.random.default_rng(request.disease_seed())
+        cover = _FINDINGS[kind](canvas, abdomen, height, rng, request.contrast)
+        masks[kind] = cover > 0.5 * cover.max()
     return scanned(request, canvas, settings, "ABDOMEN", masks, {"sex": abdomen.sex, "age": abdomen.age})
 
 
@@ -167,42 +167,44 @@ def _on_rim(kidney: Shape, side: float, depth: float, rng: np.random.Generator) 
     return kidney.x + side * depth * kidney.a * np.cos(bearing), kidney.y + depth * kidney.b * np.sin(bearing)
 
 
-def _cyst(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Generator, contrast: float) -> None:
+def _cyst(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Generator, contrast: float) -> np.ndarray:
     side, kidney = _which(abdomen, rng)
     radius = contrast * rng.uniform(0.9, 2.6)
     x, y = _on_rim(kidney, side, rng.uniform(0.65, 1.0), rng)
     sphere = Shape(x, y, radius, radius * rng.uniform(0.9, 1.0))
     sphere = sphere.section(height - rng.uniform(-0.2, 0.2), radius + 0.4)
-    canvas.paint(sphere, rng.uniform(0.0, 14.0), canvas.cover(abdomen.trunk.inside))
+    return canvas.paint(sphere, rng.uniform(0.0, 14.0), canvas.cover(abdomen.trunk.inside))
 
 
-def _stone(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Generator, contrast: float) -> None:
+def _stone(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Generator, contrast: float) -> np.ndarray:
     side, kidney = _which(abdomen, rng)
+    cover = np.zeros_like(canvas.hounsfield)
     for _ in range(int(rng.integers(1, 4))):
         radius = rng.uniform(0.3, 0.75)
         x = kidney.x - side * rng.uniform(-0.1, 0.6) * kidney.a
         y = kidney.y + rng.uniform(-0.5, 0.25) * kidney.b
         stone = Shape(x, y, radius, radius * rng.uniform(0.6, 1.0), rng.uniform(0, np.pi), 2.0, waves(rng, (3, 5), 0.1))
-        canvas.paint(
-            stone.section(height - rng.uniform(-0.2, 0.2), radius + 0.6), contrast * rng.uniform(450.0, 1200.0)
-        )
+        stone = stone.section(height - rng.uniform(-0.2, 0.2), radius + 0.6)
+        cover = np.maximum(cover, canvas.paint(stone, contrast * rng.uniform(450.0, 1200.0)))
+    return cover
 
 
-def _tumor(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Generator, contrast: float) -> None:
+def _tumor(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Generator, contrast: float) -> np.ndarray:
     side, kidney = _which(abdomen, rng)
     radius = contrast * rng.uniform(1.4, 3.2)
-    x, y = _on_rim(kidney, side, rng.uniform(0.5, 0.95), rng)
+    x, y = _on_rim(kidney, side, rng.uniform(0.7, 1.05), rng)
     mass = Shape(x, y, radius, radius * rng.uniform(0.8, 1.0), rng.uniform(0, np.pi), 2.0, waves(rng, (2, 3, 5), 0.1))
     mass = mass.section(height - rng.uniform(-0.3, 0.3), radius + 0.6)
     grain = power_law_noise(int(rng.integers(2**31)), canvas.x.shape[0], 2.5)
-    level = 40.0 + rng.uniform(25.0, 65.0) * abdomen.contrast_agent
+    level = 47.0 + rng.uniform(20.0, 60.0) * abdomen.contrast_agent
     grain *= 8.0 + 22.0 * abdomen.contrast_agent
     tissue = canvas.paint(mass, level + grain, canvas.cover(abdomen.trunk.inside))
     dead = Shape(x + rng.normal(0, 0.2) * radius, y, 0.45 * mass.a, 0.4 * mass.b, 0.0, 2.0, waves(rng, (2, 3, 5), 0.2))
     canvas.paint(dead, 22.0, tissue)
+    return tissue
 
 
-_FINDINGS: dict[str, Callable[[Canvas, Abdomen, float, np.random.Generator, float], None]] = {
+_FINDINGS: dict[str, Callable[[Canvas, Abdomen, float, np.random.Generator, float], np.ndarray]] = {
     "Cyst": _cyst,
     "Stone": _stone,
     "Tumor": _tumor,

@@ -64,10 +64,10 @@ def lung_ct(request: Request, kind: str) -> Picture:
     paint_thorax(canvas, thorax, height)
     masks = {}
     if kind != "Normal":
-        before = canvas.hounsfield.copy()
         nodule = _benign if kind == "Benign" else _malignant
-        nodule(canvas, thorax, height, np.random.default_rng(request.disease_seed()), request.contrast)
-        masks[kind] = np.abs(canvas.hounsfield - before) > 0.25 * np.abs(canvas.hounsfield - before).max()
+        rng = np.random.default_rng(request.disease_seed())
+        cover = nodule(canvas, thorax, height, rng, request.contrast)
+        masks[kind] = cover > 0.5 * cover.max()
     return scanned(request, canvas, settings, "CHEST", masks, {"sex": thorax.sex, "age": thorax.age})
 
 
@@ -176,7 +176,7 @@ def _nodule_place(thorax: Thorax, rng: np.random.Generator, radius: float) -> tu
     return lung.x + side * share * lung.a * np.cos(bearing), lung.y + share * lung.b * np.sin(bearing)
 
 
-def _benign(canvas: Canvas, thorax: Thorax, height: float, rng: np.random.Generator, contrast: float) -> None:
+def _benign(canvas: Canvas, thorax: Thorax, height: float, rng: np.random.Generator, contrast: float) -> np.ndarray:
     radius = contrast * rng.uniform(0.45, 1.0)
     x, y = _nodule_place(thorax, rng, radius)
     nodule = Shape(x, y, radius, radius * rng.uniform(0.88, 1.0), rng.uniform(0.0, np.pi))
@@ -184,9 +184,10 @@ def _benign(canvas: Canvas, thorax: Thorax, height: float, rng: np.random.Genera
     tissue = canvas.paint(nodule, rng.uniform(20.0, 60.0))
     if rng.random() < 0.55:
         canvas.paint(nodule.grown(-0.45 * nodule.a), rng.uniform(250.0, 700.0), tissue)
+    return tissue
 
 
-def _malignant(canvas: Canvas, thorax: Thorax, height: float, rng: np.random.Generator, contrast: float) -> None:
+def _malignant(canvas: Canvas, thorax: Thorax, height: float, rng: np.random.Generator, contrast: float) -> np.ndarray:
     radius = contrast * rng.uniform(0.9, 2.2)
     x, y = _nodule_place(thorax, rng, radius)
     outline = (*waves(rng, (2, 3, 5), 0.1), *waves(rng, (9, 13), 0.06))
@@ -199,4 +200,4 @@ def _malignant(canvas: Canvas, thorax: Thorax, height: float, rng: np.random.Gen
         tip = np.asarray((x + reach * np.cos(bearing), y + reach * np.sin(bearing)))
         inside = canvas.hounsfield < -400.0
         canvas.line(np.stack([np.asarray((x, y)), tip]), (0.14, 0.04), 10.0, everywhere * inside)
-    canvas.paint(mass, rng.uniform(25.0, 55.0) + 12.0 * grain)
+    return canvas.paint(mass, rng.uniform(25.0, 55.0) + 12.0 * grain)

@@ -270,7 +270,7 @@ def _fibrosis(scene: Scene, rng: np.random.Generator, contrast: float) -> np.nda
             bearing, reach = rng.uniform(0.0, np.pi), rng.uniform(0.4, 0.9)
             dx, dz = reach * np.cos(bearing), reach * np.sin(bearing)
             add_tube(mesh, scene.grid, np.asarray([(x - dx, z - dz), (x + dx, z + dz)]), (0.11, 0.11))
-        change += _flooded(scene, side, contrast * rng.uniform(3.5, 6.0) * mesh)
+        change += _flooded(scene, side, contrast * rng.uniform(6.0, 11.0) * mesh)
     return change
 
 
@@ -298,7 +298,7 @@ def _tuberculosis(scene: Scene, rng: np.random.Generator, contrast: float) -> np
     main = _place(scene, rng, side, (0.74, 0.86), 2.0)
     for _ in range(int(rng.integers(2, 5))):
         spot = tuple(main + rng.normal(0.0, 1.3, 3))
-        change += _patch(scene, rng, side, spot, size * rng.uniform(0.4, 0.8), contrast * rng.uniform(0.3, 0.7))
+        change += _patch(scene, rng, side, spot, size * rng.uniform(0.5, 0.9), contrast * rng.uniform(0.5, 1.0))
     if rng.random() < 0.6:
         change += _cavity(scene, rng, side, main, contrast)
     if rng.random() < 0.35:

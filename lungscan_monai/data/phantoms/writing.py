@@ -222,7 +222,7 @@ def _capture(picture: Picture, identity: Identity) -> Dataset:
     part.ConversionType = "SYN"
     part.ImageType = ["DERIVED", "SECONDARY"]
     part.DerivationDescription = _STATEMENT
-    part.PatientOrientation = ""
+    part.PatientOrientation = part.Laterality = ""
     return part
 
 
