@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import binary_fill_holes
 
 from lungscan_monai.data.phantoms.chest import draw_chest
-from lungscan_monai.data.phantoms.chest_xray import NIH_FINDINGS, NO_FINDING, findings_with_companions
+from lungscan_monai.data.phantoms.chest_xray import NIH_FINDINGS, NO_FINDING, chest_xray, findings_with_companions
 from lungscan_monai.data.phantoms.exposure import detect, develop, draw_exposure
 from lungscan_monai.data.phantoms.findings import FINDINGS, MASK_LEVEL, lesion_mask, render_findings
 from lungscan_monai.data.phantoms.materials import materials_at
@@ -176,3 +176,17 @@ def test_a_radiograph_for_display_is_in_zero_to_one_and_dense_is_bright(healthy,
     assert 0.9 < grey.max() <= 1.0
     inner = np.s_[10:-10, 10:-10]
     assert np.corrcoef(grey[inner].ravel(), healthy.tau[inner].ravel())[0, 1] > 0.85
+
+
+def test_a_sick_patient_and_the_healthy_twin_are_exposed_alike():
+    well, sick = (chest_xray(Request(0, 4, 1, 96), names) for names in ((), ("Pneumonia",)))
+    assert (well.facts, well.pixel, well.masks) == (sick.facts, sick.pixel, {})
+    change = np.abs(well.grey - sick.grey)
+    assert change[sick.mask].mean() > 5 * change[~sick.mask].mean()
+
+
+def test_two_radiographs_of_a_patient_show_the_same_lesion_at_another_exposure():
+    first, second = (chest_xray(Request(0, 4, image, 96), ("Pneumonia",)) for image in (1, 2))
+    areas = [picture.mask.sum() * picture.pixel**2 for picture in (first, second)]
+    assert areas[0] == pytest.approx(areas[1], rel=0.25)
+    assert first.pixel != second.pixel

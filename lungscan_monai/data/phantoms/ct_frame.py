@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +111,14 @@ def paint_ribs(canvas: Canvas, outline: Shape, bearings: np.ndarray) -> None:
         canvas.paint(rib.grown(-0.2), SPONGY)
 
 
-def scanned(request: Request, canvas: Canvas, scan_settings: Scan, body_part: str, masks, facts) -> Picture:
+def scanned(
+    request: Request,
+    canvas: Canvas,
+    scan_settings: Scan,
+    body_part: str,
+    masks: Mapping[str, np.ndarray],
+    facts: Mapping[str, str | int],
+) -> Picture:
     """Return the picture of a painted slice."""
     hounsfield = scan(canvas.hounsfield, scan_settings.noise, scan_settings.blur, request.taking())
     return Picture(

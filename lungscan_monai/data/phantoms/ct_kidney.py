@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +106,7 @@ def _draw_kidney(rng: np.random.Generator, trunk: Trunk, side: float) -> Shape:
     )
 
 
-def _draw_bowel(rng: np.random.Generator, inner: Shape):
+def _draw_bowel(rng: np.random.Generator, inner: Shape) -> Iterator[tuple[Shape, float]]:
     for _ in range(int(rng.integers(9, 15))):
         shape = Shape(
             rng.uniform(-0.25, 0.72) * inner.a,

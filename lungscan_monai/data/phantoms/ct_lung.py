@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +115,7 @@ def _draw_vessels(rng: np.random.Generator, lungs: tuple[Shape, Shape]) -> list[
     return segments
 
 
-def _draw_dots(rng: np.random.Generator, lungs: tuple[Shape, Shape]):
+def _draw_dots(rng: np.random.Generator, lungs: tuple[Shape, Shape]) -> Iterator[tuple[float, float, float]]:
     for lung in lungs:
         for _ in range(int(rng.integers(35, 60))):
             bearing, share = rng.uniform(0.0, 2.0 * np.pi), np.sqrt(rng.random()) * 0.93

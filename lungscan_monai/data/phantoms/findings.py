@@ -43,6 +43,19 @@ Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
+class Change:
+    """A finding that alters the patient.
+
+    Args:
+        alter: Returns the altered chest.
+        extent: Returns where the altered organ is, boolean, shape ``(H, W)``.
+    """
+
+    alter: Callable[[Chest, np.random.Generator, float], Chest]
+    extent: Callable[[Scene], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Diseased:
     """A chest with findings, without noise.
 
@@ -84,15 +97,16 @@ def render_findings(
     if not contrast > 0.0:
         raise ConfigError(f"contrast is {contrast}, expected a positive number")
     streams = {name: np.random.default_rng([*seed, FINDINGS.index(name)]) for name in names}
-    for name in names:
-        chest = _CHANGES[name](chest, streams[name], contrast) if name in _CHANGES else chest
+    changes = {name: how for name in names if isinstance(how := _HOW[name], Change)}
+    for name, how in changes.items():
+        chest = how.alter(chest, streams[name], contrast)
     scene = render_scene(chest, materials, grid, rotation)
     tau, masks = scene.tau, {}
     for name in names:
-        if name in _CHANGES:
-            masks[name] = _EXTENTS[name](scene)
+        if name in changes:
+            masks[name] = changes[name].extent(scene)
             continue
-        change = _LESIONS[name](scene, streams[name], contrast)
+        change = _HOW[name](scene, streams[name], contrast)
         tau = tau + change
         masks[name] = lesion_mask(change)
     return Diseased(np.maximum(tau, 0.0).astype(np.float32), masks)
@@ -327,10 +341,9 @@ def _lung_extent(scene: Scene) -> np.ndarray:
     return total_length([*scene.lungs[0], *scene.lungs[1]]) > 1.0
 
 
-_CHANGES = {"Cardiomegaly": _cardiomegaly, "Emphysema": _emphysema}
-_EXTENTS = {"Cardiomegaly": _heart_extent, "Emphysema": _lung_extent}
-_LESIONS: dict[str, Lesion] = {
+_HOW: dict[str, Lesion | Change] = {
     "Atelectasis": _atelectasis,
+    "Cardiomegaly": Change(_cardiomegaly, _heart_extent),
     "Effusion": _effusion,
     "Infiltration": _infiltration,
     "Mass": _mass,
@@ -339,26 +352,11 @@ _LESIONS: dict[str, Lesion] = {
     "Pneumothorax": _pneumothorax,
     "Consolidation": _consolidation,
     "Edema": _edema,
+    "Emphysema": Change(_emphysema, _lung_extent),
     "Fibrosis": _fibrosis,
     "Pleural_Thickening": _pleural_thickening,
     "Hernia": _hernia,
     "Tuberculosis": _tuberculosis,
 }
-FINDINGS = (
-    "Atelectasis",
-    "Cardiomegaly",
-    "Effusion",
-    "Infiltration",
-    "Mass",
-    "Nodule",
-    "Pneumonia",
-    "Pneumothorax",
-    "Consolidation",
-    "Edema",
-    "Emphysema",
-    "Fibrosis",
-    "Pleural_Thickening",
-    "Hernia",
-    "Tuberculosis",
-)
+FINDINGS = tuple(_HOW)
 """Findings that can be rendered: the fourteen of ChestX-ray14 in their order, and Tuberculosis."""

@@ -83,12 +83,12 @@ def generate_phantoms(
     _check(formats, size, contrast, png_bits)
     patients = plan_patients(wanted.strata, count, seed)
     folder = require_writable(output)
-    writer = _Writer(wanted, folder, tuple(formats), seed, png_bits)
+    writer = _Writer(wanted, folder, tuple(formats), png_bits)
     sections: dict[str, list[Case]] = {section: [] for section in SECTIONS}
     for patient in patients:
         for image in range(1, patient.images + 1):
-            picture = wanted.draw(Request(seed, patient.number, image, size, contrast), patient.stratum)
-            sections[patient.section].append(writer.write(patient, image, picture))
+            request = Request(seed, patient.number, image, size, contrast)
+            sections[patient.section].append(writer.write(request, patient.stratum))
             if progress is not None:
                 progress(sum(map(len, sections.values())), count)
     datalist = Datalist(
@@ -173,12 +173,12 @@ class _Writer:
     task: PhantomTask
     folder: Path
     formats: tuple[str, ...]
-    seed: int
     png_bits: int
 
-    def write(self, patient: PlannedPatient, image: int, picture: Picture) -> Case:
-        inverted = bool(np.random.default_rng((self.seed, patient.number, image)).random() < _INVERTED_SHARE)
-        identity = Identity(patient.number, image, self.seed, self.task.name, inverted)
+    def write(self, request: Request, stratum: str) -> Case:
+        picture = self.task.draw(request, stratum)
+        inverted = bool(request.storing().random() < _INVERTED_SHARE)
+        identity = Identity(request.patient, request.image, request.seed, self.task.name, inverted)
         references = {"png": f"images/{identity.case}.png", "dicom": f"dicom/{identity.case}.dcm"}
         if "png" in self.formats:
             write_png(self.folder / references["png"], picture.grey, self.png_bits)
@@ -186,7 +186,7 @@ class _Writer:
             write_dicom(self.folder / references["dicom"], picture, identity)
         return Case(
             image=references[self.formats[0]],
-            label=self.task.label(patient.stratum, picture),
+            label=self.task.label(stratum, picture),
             patient=identity.patient_id,
             id=identity.case,
             facts={**picture.facts, **self._write_masks(identity, picture), "source": "phantom"},

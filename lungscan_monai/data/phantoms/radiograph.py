@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,7 +173,9 @@ def _profile(share: np.ndarray, knots: tuple[float, ...], values: tuple[float, .
     return np.interp(share, fine, PchipInterpolator(knots, values)(fine)).astype(np.float32)
 
 
-def _parenchyma(chest: Chest, materials: Materials, grid: Grid, length: np.ndarray, lungs) -> np.ndarray:
+def _parenchyma(
+    chest: Chest, materials: Materials, grid: Grid, length: np.ndarray, lungs: Sequence[Sequence[Span]]
+) -> np.ndarray:
     texture = power_law_noise(chest.texture_seed, grid.shape[0], 2.2)
     vessels = _vessels(chest, grid)
     for (x, z), spans in zip(chest.hila, lungs, strict=True):
@@ -246,7 +249,17 @@ def _cage(chest: Chest, grid: Grid, inset: float) -> Span:
     return cylinder_span(grid.x, (0.0, 0.0), (lung_edge(chest, stretched) + 0.75 - inset, depth + 0.6 - inset))
 
 
-def _rib(chest, grid, index, top, rows, shells, hard, light) -> np.ndarray:
+def _rib(
+    chest: Chest,
+    grid: Grid,
+    index: int,
+    top: float,
+    rows: slice,
+    shells: tuple[tuple[Span, Span], tuple[Span, Span]],
+    hard: float,
+    light: float,
+) -> np.ndarray:
+    """What one pair of ribs adds to soft tissue: tilted slabs of the cage, compact outside and spongy inside."""
     x, z = grid.x[rows], grid.z[rows]
     height = top - chest.rib_slope * chest.lung_depth
     sideways = np.abs(x)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_ANATOMY, _DISEASE, _IMAGE = range(3)
+_ANATOMY, _DISEASE, _TAKING, _STORING = range(4)
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,8 @@ class Request:
 
     def taking(self) -> np.random.Generator:
         """Return the source of position, exposure and noise of this one picture."""
-        return np.random.default_rng((self.seed, self.patient, _IMAGE, self.image))
+        return np.random.default_rng((self.seed, self.patient, _TAKING, self.image))
+
+    def storing(self) -> np.random.Generator:
+        """Return the source of how this one picture is stored."""
+        return np.random.default_rng((self.seed, self.patient, _STORING, self.image))
