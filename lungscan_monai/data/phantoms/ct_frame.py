@@ -61,7 +61,7 @@ def draw_scan(rng: np.random.Generator, trunk: Trunk, windows: tuple[tuple[float
     """Draw the settings of a patient's slices; `windows` are the least and the greatest centre and width."""
     (low_centre, low_width), (high_centre, high_width) = windows
     return Scan(
-        width=2.0 * trunk.skin.a * rng.uniform(1.05, 1.25),
+        width=2.0 * trunk.skin.a * rng.uniform(1.03, 1.16),
         angle=rng.normal(0.0, 0.04),
         centre=(rng.normal(0.0, 0.4), rng.uniform(-0.5, 1.2)),
         noise=float(np.exp(rng.uniform(np.log(7.0), np.log(24.0)))),

@@ -117,7 +117,7 @@ def _draw_bowel(rng: np.random.Generator, inner: Shape) -> Iterator[tuple[Shape,
             2.0,
             waves(rng, (2, 3), 0.12),
         )
-        yield shape, float(rng.choice((20.0, 25.0, -850.0, 230.0), p=(0.4, 0.25, 0.25, 0.1)))
+        yield shape, float(rng.choice((20.0, 25.0, -850.0, 230.0), p=(0.4, 0.28, 0.27, 0.05)))
 
 
 def paint_abdomen(canvas: Canvas, abdomen: Abdomen, height: float) -> None:
@@ -169,7 +169,7 @@ def _on_rim(kidney: Shape, side: float, depth: float, rng: np.random.Generator) 
 
 def _cyst(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Generator, contrast: float) -> np.ndarray:
     side, kidney = _which(abdomen, rng)
-    radius = contrast * rng.uniform(0.9, 2.6)
+    radius = contrast * rng.uniform(1.2, 3.0)
     x, y = _on_rim(kidney, side, rng.uniform(0.65, 1.0), rng)
     sphere = Shape(x, y, radius, radius * rng.uniform(0.9, 1.0))
     sphere = sphere.section(height - rng.uniform(-0.2, 0.2), radius + 0.4)
@@ -180,7 +180,7 @@ def _stone(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Gener
     side, kidney = _which(abdomen, rng)
     cover = np.zeros_like(canvas.hounsfield)
     for _ in range(int(rng.integers(1, 4))):
-        radius = rng.uniform(0.3, 0.75)
+        radius = rng.uniform(0.4, 0.95)
         x = kidney.x - side * rng.uniform(-0.1, 0.6) * kidney.a
         y = kidney.y + rng.uniform(-0.5, 0.25) * kidney.b
         stone = Shape(x, y, radius, radius * rng.uniform(0.6, 1.0), rng.uniform(0, np.pi), 2.0, waves(rng, (3, 5), 0.1))
@@ -191,7 +191,7 @@ def _stone(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Gener
 
 def _tumor(canvas: Canvas, abdomen: Abdomen, height: float, rng: np.random.Generator, contrast: float) -> np.ndarray:
     side, kidney = _which(abdomen, rng)
-    radius = contrast * rng.uniform(1.4, 3.2)
+    radius = contrast * rng.uniform(1.8, 3.6)
     x, y = _on_rim(kidney, side, rng.uniform(0.7, 1.05), rng)
     mass = Shape(x, y, radius, radius * rng.uniform(0.8, 1.0), rng.uniform(0, np.pi), 2.0, waves(rng, (2, 3, 5), 0.1))
     mass = mass.section(height - rng.uniform(-0.3, 0.3), radius + 0.6)
