@@ -197,3 +197,12 @@ def test_explain_prints_what_was_explained(trained, images, tmp_path):
     result = run("explain", trained, images / "a.png", "--output", tmp_path / "explanations")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"file\tlabel\tprobability\n{images / 'a.png'}\tPneumonia\t0.750\n"
+
+
+def test_no_cell_of_the_csv_is_a_formula_for_a_spreadsheet(trained, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(images)
+    (images / "a.png").rename("=1+1.png")
+    (images / "b.png").rename("+bad.png")
+    run("predict", trained, "=1+1.png", "+bad.png", "--output", tmp_path / "p.csv")
+    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row["case"] for row in csv.DictReader(stream)] == ["'=1+1.png", "'+bad.png"]

@@ -13,6 +13,7 @@ import typer
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
 from lungscan_monai.errors import ReadError
+from lungscan_monai.spreadsheets import guarded_cell
 from lungscan_monai.storage import require_writable, write_text
 
 if TYPE_CHECKING:
@@ -170,9 +171,11 @@ def _csv(labels: tuple[str, ...], predictions: list[dict[str, Any]], rejects: li
     )
     for row in predictions:
         probabilities = [repr(row["probabilities"][label]) for label in labels]
-        writer.writerow([row["case"], row["label"] or "", row["threshold"], *probabilities, "", ""])
+        texts = [guarded_cell(row["case"]), guarded_cell(row["label"] or "")]
+        writer.writerow([*texts, row["threshold"], *probabilities, "", ""])
     for row in rejects:
-        writer.writerow([row["case"], "", "", *("" for _ in labels), row["code"], row["reason"]])
+        texts = [row["code"], guarded_cell(row["reason"])]
+        writer.writerow([guarded_cell(row["case"]), "", "", *("" for _ in labels), *texts])
     return stream.getvalue()
 
 

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lungscan_monai.errors import DataError, LungScanError, NotComputableError, ShapeError
+from lungscan_monai.spreadsheets import bare_cell, guarded_cell
 from lungscan_monai.storage import sha256_file, write_json, write_text
 from lungscan_monai.task import KINDS
 
 CSV_NAME = "predictions.csv"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _LABEL, _PROBABILITY = "label", "probability"
 
 
@@ -192,7 +192,7 @@ class Predictions:
         writer.writerow(["case", "patient", "section", *_columns(self.kind, self.label_names)])
         for index, case in enumerate(self.case_ids):
             texts = [case, self.patients[index] or "", self.sections[index], *self._reference_texts(index)]
-            writer.writerow([*map(_protected, texts), *map(float, self.probabilities[index])])
+            writer.writerow([*map(guarded_cell, texts), *map(float, self.probabilities[index])])
         return stream.getvalue()
 
     def _reference_texts(self, index: int) -> list[str]:
@@ -215,7 +215,7 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     described = _description(path)
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = [[_bare(cell) for cell in row] for row in csv.reader(stream)]
+            rows = [[bare_cell(cell) for cell in row] for row in csv.reader(stream)]
         return _from_rows(rows, described["kind"], tuple(described["label_names"]), described["facts"])
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, IndexError, TypeError) as error:
         raise DataError(f"{path}: not a table of predictions ({type(error).__name__}: {error})") from error
@@ -261,14 +261,6 @@ def _from_rows(rows: list[list[str]], kind: str, label_names: tuple[str, ...], f
 def _columns(kind: str, label_names: Sequence[str]) -> list[str]:
     reference = [f"{_LABEL} {name}" for name in label_names] if kind == "multilabel" else [_LABEL]
     return [*reference, *(f"{_PROBABILITY} {name}" for name in label_names)]
-
-
-def _protected(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def _bare(text: str) -> str:
-    return text[1:] if text.startswith("'") else text
 
 
 def _some(names: Sequence[str], limit: int = 5) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine, Events
 
+from lungscan_monai.spreadsheets import guarded_cell
 from lungscan_monai.storage import replacing
 from lungscan_monai.task import TaskSpec
 
@@ -18,7 +19,8 @@ class PredictionSaver:
     """Collect the probabilities of every case and write them, sorted by case, when the engine is done.
 
     Args:
-        path: The CSV file: `case`, then one column for each label.
+        path: The CSV file: `case`, then one column for each label; texts that a spreadsheet would take for formulas are
+            guarded.
         task: The task.
     """
 
@@ -39,6 +41,6 @@ class PredictionSaver:
     def _write(self, engine: Engine) -> None:
         with replacing(self.path) as part, part.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
-            writer.writerow(["case", *self.task.label_names])
+            writer.writerow(["case", *map(guarded_cell, self.task.label_names)])
             for case, probabilities in sorted(self._rows, key=lambda row: row[0]):
-                writer.writerow([case, *(f"{value:.6f}" for value in probabilities)])
+                writer.writerow([guarded_cell(case), *(f"{value:.6f}" for value in probabilities)])
