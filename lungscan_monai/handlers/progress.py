@@ -1,4 +1,4 @@
-"""Show how far an engine is: a bar with rate and remaining time on a terminal, a line for each epoch elsewhere."""
+"""Show on stderr how far an engine is: a bar with rate and remaining time on a terminal, else a line for each epoch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 
 from ignite.engine import Engine, Events
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class ProgressHandler:
             return
         columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
         columns += [TextColumn("{task.fields[rate]:.1f} steps/s"), TimeRemainingColumn()]
-        self._bar = Progress(*columns, transient=True)
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._bar.add_task(self._title(engine), total=engine.state.epoch_length, rate=0.0)
         self._bar.start()
 
