@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lungscan_monai.data.datalist import SECTIONS, Case, Datalist, patient_leaks, without_fragment
+from lungscan_monai.data.datalist import SECTIONS, Case, Datalist, patient_leaks
+from lungscan_monai.data.references import without_fragment
 from lungscan_monai.storage import sha256_file
 
 

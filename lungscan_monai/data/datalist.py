@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from lungscan_monai.data.references import without_fragment
 from lungscan_monai.errors import DatalistError, LungScanWarning
 from lungscan_monai.storage import write_json
 from lungscan_monai.task import KINDS
@@ -28,15 +28,9 @@ RESERVED_KEYS = ("image", "label", "patient", "case", "section")
 GIVEN = "given"
 """`split["method"]` of a split that came with the data: kept as it is, even where it leaks."""
 
-_FRAGMENT = re.compile(r"#(?:slice|frame)=\d+$")
 _LISTED_AT_MOST = 20
 
 Label = int | tuple[int | None, ...]
-
-
-def without_fragment(reference: str) -> str:
-    """Return the path in an image reference: ``"ct.nii.gz#slice=12"`` -> ``"ct.nii.gz"``."""
-    return _FRAGMENT.sub("", reference)
 
 
 @dataclass(frozen=True)

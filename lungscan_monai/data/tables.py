@@ -14,9 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from lungscan_monai.data.datalist import Case, Label, without_fragment
+from lungscan_monai.data.datalist import Case, Label
 from lungscan_monai.data.listing import Listing, exclusive_kind, is_normal, normalised, ordered_labels, section_named
 from lungscan_monai.data.patients import patient_of, patient_pattern
+from lungscan_monai.data.references import without_fragment
 from lungscan_monai.errors import ConfigError, DatalistError
 
 COLUMN_NAMES = {

@@ -16,7 +16,6 @@ anything else        `volumes`, SimpleITK     the values present in the slice
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 from monai.data import ImageReader
 
+from lungscan_monai.data.references import split_reference
 from lungscan_monai.dicom.pixels import read_display_image
 from lungscan_monai.dicom.windows import Window
 from lungscan_monai.errors import ConfigError, DataError, ReadError
@@ -32,8 +32,6 @@ from lungscan_monai.transforms.volumes import read_itk_slice, read_nifti_slice
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
-
-_FRAGMENT = re.compile(r"(?P<path>.+)#(?:slice|frame)=(?P<index>\d+)")
 
 
 class MedicalImageReader(ImageReader):
@@ -101,12 +99,6 @@ def read_image(path: str | os.PathLike, window: Sequence[float] | None = None) -
         (1, 512, 512)
     """
     return _read(path, _checked_window(window))
-
-
-def split_reference(reference: str | os.PathLike) -> tuple[Path, int | None]:
-    """Split ``volume.nii.gz#slice=12`` into the file and the index; the index is None without a fragment."""
-    match = _FRAGMENT.fullmatch(os.fspath(reference))
-    return (Path(match["path"]), int(match["index"])) if match else (Path(reference), None)
 
 
 def _checked_window(window: Sequence[float] | None) -> Window | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lungscan_monai.data.datalist import Case, Datalist, content_hash, load_datalist, monai_records, without_fragment
+from lungscan_monai.data.datalist import Case, Datalist, content_hash, load_datalist, monai_records
 from lungscan_monai.errors import DatalistError, LungScanWarning
 
 
@@ -183,19 +183,6 @@ def test_labels_of_other_forms_are_refused(label):
 def test_facts_do_not_hide_the_entries_of_a_case():
     with pytest.raises(DatalistError, match="'label' has a reserved name"):
         Case("a.png", 0, facts={"label": 3})
-
-
-@pytest.mark.parametrize(
-    ("reference", "file"),
-    [
-        ("ct.nii.gz#slice=12", "ct.nii.gz"),
-        ("multi.dcm#frame=0", "multi.dcm"),
-        ("odd#name.png", "odd#name.png"),
-        ("odd#slice=x.png", "odd#slice=x.png"),
-    ],
-)
-def test_only_slices_and_frames_are_fragments(reference, file):
-    assert without_fragment(reference) == file
 
 
 def test_missing_images_are_listed_together_and_fragments_are_no_part_of_the_name(tmp_path):

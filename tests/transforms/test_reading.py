@@ -16,7 +16,7 @@ from monai.transforms import Compose, EnsureChannelFirstd, LoadImage, LoadImaged
 from PIL import Image
 
 from lungscan_monai.errors import ConfigError, ReadError
-from lungscan_monai.transforms.reading import MedicalImageReader, read_image, split_reference
+from lungscan_monai.transforms.reading import MedicalImageReader, read_image
 
 ROWS, COLUMNS = 48, 64
 
@@ -102,20 +102,6 @@ def test_fragment_chooses_the_slice_or_frame(tmp_path: Path, write_dicom: Callab
         image = read_image(f"{path}#{name}=3")
         np.testing.assert_allclose(image[0], (values[3] - float(low)) / (high - low), atol=1e-6)
         np.testing.assert_array_equal(read_image(path), read_image(f"{path}#{name}=2"))
-
-
-@pytest.mark.parametrize(
-    ("reference", "path", "index"),
-    [
-        ("a/b.nii.gz#slice=12", "a/b.nii.gz", 12),
-        ("loop.dcm#frame=0", "loop.dcm", 0),
-        ("a/b#1.png", "a/b#1.png", None),
-        ("a.nii#slice=-1", "a.nii#slice=-1", None),
-        ("a.png", "a.png", None),
-    ],
-)
-def test_reference_is_split_into_file_and_index(reference: str, path: str, index: int | None) -> None:
-    assert split_reference(reference) == (Path(path), index)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------
