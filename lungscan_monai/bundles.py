@@ -1,7 +1,7 @@
 """Find bundles, copy them, and run their workflows.
 
-A bundle is a folder with `configs/metadata.json`. Importing this module is cheap; checking overrides and running
-workflows import MONAI.
+A bundle is a folder with `configs/metadata.json`. Importing this module is cheap; only running a workflow imports
+MONAI.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from lungscan_monai.errors import (
     DataError,
     LungScanError,
     OutputError,
-    UnknownOverrideError,
 )
+from lungscan_monai.model_files import MODEL_NAME
+from lungscan_monai.overrides import SEPARATOR, known_ids, require_none_unknown
 from lungscan_monai.task import load_task
 
 BUNDLES_VARIABLE = "LUNGSCAN_BUNDLES"
 BUNDLES_FOLDER = "monai_bundles"
 
 _METADATA = Path("configs") / "metadata.json"
-_SEPARATOR = "#"
 _ERROR_OF_A_WORKER = re.compile(r"^(?:Original )?lungscan_monai\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
@@ -41,7 +41,7 @@ def is_bundle(folder: str | os.PathLike) -> bool:
 
 def has_model(bundle_root: str | os.PathLike) -> bool:
     """Tell whether a bundle holds a trained model."""
-    return (Path(bundle_root) / "models" / "model.pt").is_file()
+    return (Path(bundle_root) / "models" / MODEL_NAME).is_file()
 
 
 def require_model(bundle_root: str | os.PathLike) -> None:
@@ -52,7 +52,7 @@ def require_model(bundle_root: str | os.PathLike) -> None:
     """
     if not has_model(bundle_root):
         raise CheckpointError(
-            f"{bundle_root}: the bundle has no trained model (models/model.pt); `lungscan train` makes one"
+            f"{bundle_root}: the bundle has no trained model (models/{MODEL_NAME}); `lungscan train` makes one"
         )
 
 
@@ -157,21 +157,17 @@ def require_known_overrides(bundle_root: str | os.PathLike, names: Iterable[str]
     Raises:
         UnknownOverrideError: If there are unknown ones; all are named, each with the nearest known name.
     """
-    from lungscan_monai.overrides import explain_unknown, known_ids
-
     known = known_ids(bundle_root)
-    unknown = [name for name in map(_with_one_separator, names) if not _may_exist(name, known)]
-    if unknown:
-        raise UnknownOverrideError("\n".join(explain_unknown(name, known) for name in unknown))
+    require_none_unknown((name for name in map(_with_one_separator, names) if not _may_exist(name, known)), known)
 
 
 def _with_one_separator(name: str) -> str:
-    return name.replace("::", _SEPARATOR)
+    return name.replace("::", SEPARATOR)
 
 
 def _may_exist(name: str, known: set[str]) -> bool:
-    levels = name.split(_SEPARATOR)
-    depths = [depth for depth in range(len(levels), 0, -1) if _SEPARATOR.join(levels[:depth]) in known]
+    levels = name.split(SEPARATOR)
+    depths = [depth for depth in range(len(levels), 0, -1) if SEPARATOR.join(levels[:depth]) in known]
     if not depths:
         return False
     below = levels[depths[0] :]

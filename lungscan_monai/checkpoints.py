@@ -19,13 +19,10 @@ from torch import nn
 
 from lungscan_monai.errors import CheckpointError, LungScanWarning, WeightsError
 from lungscan_monai.metrics.operating_points import OperatingPoint
+from lungscan_monai.model_files import MODEL_NAME, OPERATING_POINT_NAME, STATE_NAME
 from lungscan_monai.networks import TimmClassifier
 from lungscan_monai.storage import Manifest, replacing, sha256_file, write_json
 from lungscan_monai.task import TaskSpec
-
-MODEL_NAME = "model.pt"
-STATE_NAME = "last.pt"
-OPERATING_POINT_NAME = "operating_point.json"
 
 
 class CheckpointStore:
@@ -139,11 +136,6 @@ def load_operating_point(folder: str | os.PathLike, model_sha256: str) -> Operat
         )
         return None
     return point
-
-
-def recorded_architecture(folder: str | os.PathLike) -> dict[str, Any]:
-    """Return the network's settings that `model.pt` was trained with, empty where nothing is recorded."""
-    return Manifest(folder).entries().get(MODEL_NAME, {}).get("architecture", {})
 
 
 def unwrapped(network: nn.Module) -> TimmClassifier:

@@ -1,99 +1,49 @@
-"""Refuse what MONAI accepts in silence: an override whose name no config knows.
-
-`python -m monai.bundle run --max_epocs 3` would train with the default number of epochs. Each workflow of our bundles
-calls :func:`refuse_unknown_overrides` first.
-"""
+"""The names that overrides may have: whatever the config files of a bundle name. Standard library only."""
 
 from __future__ import annotations
 
 import difflib
-import inspect
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
-from monai.utils import optional_import
-
 from lungscan_monai.errors import UnknownOverrideError
 
-_MONAI_KEYS = {"_meta_"}
-_SEPARATOR = "#"
-
-
-def refuse_unknown_overrides(bundle_root: str | os.PathLike) -> None:
-    """Compare the running config with the config files of its bundle.
-
-    Call it from the config itself, as the first item of `initialize`. An entry that stands in no file of the bundle is
-    an override; it is accepted if it is an argument of the object it belongs to, and refused otherwise.
-
-    Args:
-        bundle_root: Folder of the bundle.
-
-    Raises:
-        UnknownOverrideError: If there are any such entries; all are named, with the nearest known name.
-    """
-    known = known_ids(bundle_root)
-    unknown = [name for name in _unknown(_running_config(), known)]
-    if unknown:
-        raise UnknownOverrideError("\n".join(explain_unknown(name, known) for name in unknown))
+SEPARATOR = "#"
+"""Stands between the levels of an entry's id: ``train#trainer#max_epochs``."""
 
 
 def known_ids(bundle_root: str | os.PathLike) -> set[str]:
     """Return the ids of all entries of all config files of a bundle, for instance ``train#trainer#max_epochs``."""
     files = sorted((Path(bundle_root) / "configs").glob("*.json"))
     contents = [json.loads(path.read_text(encoding="utf-8")) for path in files if path.name != "metadata.json"]
-    return {name.lstrip("+") for content in contents for name, _ in _walk(content)}
+    return {name.lstrip("+") for content in contents for name, _ in entries_of(content)}
 
 
-def explain_unknown(name: str, known: set[str]) -> str:
-    """Say in one sentence that no config has `name`, and which known name is nearest."""
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    hint = f"did you mean --{near[0]}?" if near else "see the bundle's configs/train.json for what can be changed"
-    return f"--{name}: no config of this bundle has such an entry; {hint}"
-
-
-def _running_config() -> dict[str, Any]:
-    """Return the config that is being evaluated: MONAI gives an expression no other way to see the whole of it."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        parser = frame.f_locals.get("self")
-        if isinstance(parser, ConfigParser):
-            return parser.config
-        frame = frame.f_back
-    raise UnknownOverrideError("refuse_unknown_overrides works only inside a running MONAI config")
-
-
-def _walk(content: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def entries_of(content: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give the id of each entry of a config, level by level, and the dictionary that holds the entry."""
     if not isinstance(content, dict):
         return
     for key, value in content.items():
-        name = f"{prefix}{_SEPARATOR}{key}" if prefix else key
+        name = f"{prefix}{SEPARATOR}{key}" if prefix else key
         yield name, content
-        yield from _walk(value, name)
+        yield from entries_of(value, name)
 
 
-def _unknown(config: dict[str, Any], known: set[str]) -> Iterator[str]:
-    refused: list[str] = []
-    for name, parent in _walk(config):
-        inside_refused = any(name.startswith(other + _SEPARATOR) for other in refused)
-        if name in known or name.split(_SEPARATOR)[0] in _MONAI_KEYS or inside_refused:
-            continue
-        if not _is_argument(name.rsplit(_SEPARATOR, 1)[-1], parent):
-            refused.append(name)
-            yield name
+def require_none_unknown(unknown: Iterable[str], known: set[str]) -> None:
+    """Check that there is no unknown name.
+
+    Raises:
+        UnknownOverrideError: If there is one; all are named, each with the nearest known name.
+    """
+    sentences = [_explain(name, known) for name in unknown]
+    if sentences:
+        raise UnknownOverrideError("\n".join(sentences))
 
 
-def _is_argument(key: str, parent: dict[str, Any]) -> bool:
-    if key.startswith("_") and key.endswith("_"):
-        return True
-    if "_target_" not in parent:
-        return False
-    module, _, attribute = parent["_target_"].rpartition(".")
-    target, found = optional_import(module or "monai", name=attribute)
-    if not found:
-        return True  # a short MONAI name; its constructor will refuse what it does not know
-    parameters = inspect.signature(target).parameters.values()
-    return any(p.name == key or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+def _explain(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    hint = f"did you mean --{near[0]}?" if near else "see the bundle's configs/train.json for what can be changed"
+    return f"--{name}: no config of this bundle has such an entry; {hint}"

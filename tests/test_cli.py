@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 import lungscan_monai.errors as errors
 from lungscan_monai import __version__
+from lungscan_monai.bundles import find_bundle, working_copy
 from lungscan_monai.cli import app, console
 from lungscan_monai.errors import CheckpointError, LungScanError, LungScanWarning, OutputError, ReadError
 
@@ -292,3 +293,19 @@ def test_list_names_a_broken_bundle_and_still_lists_the_others(tmp_path, monkeyp
     assert "not valid JSON" in result.stderr
     assert "pneumonia_cxr_classification" in result.stdout
     assert "broken_classification" not in result.stdout
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate"])
+def test_a_misspelt_override_is_refused_before_anything_heavy_is_imported(verb, tmp_path):
+    (tmp_path / "datalist.json").write_text("{}", encoding="utf-8")
+    root = working_copy(find_bundle("pneumonia_cxr_classification"), tmp_path / "bundle")
+    (root / "models").mkdir()
+    (root / "models" / "model.pt").write_bytes(b"")
+    words = [verb, str(root), "-d", str(tmp_path / "datalist.json"), "-o", "max_epocs=3"]
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom lungscan_monai.cli import app\n"
+        f"result = CliRunner().invoke(app, {words!r})\nassert result.exit_code == 4, result.stderr\n"
+        "assert 'did you mean --max_epochs?' in result.stderr\nprint(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert not HEAVY & set(done.stdout.split())

@@ -27,6 +27,8 @@ from lungscan_monai.cli.console import (
     working,
 )
 from lungscan_monai.errors import DatalistError, TrainingError
+from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
+from lungscan_monai.overrides import known_ids
 from lungscan_monai.storage import Manifest
 from lungscan_monai.task import TaskSpec, load_task
 
@@ -77,23 +79,23 @@ def train(
         **parsed_overrides(override),
     }
     with working():
+        require_known_overrides(root, overrides)
         _require_fitting(overrides["datalist"], load_task(root))
         _require_torch()
-        require_known_overrides(root, overrides)
         if output is not None:
             root = working_copy(root, output)
         run_workflow(root, ["train.json"], "training", overrides)
     models = Path(overrides.get("ckpt_dir", root / "models"))
-    model = Manifest(models).entries().get("model.pt")
+    model = Manifest(models).entries().get(MODEL_NAME)
     if model is None:
         raise TrainingError(f"{models}: no epoch gave a number to choose the best by; is there a case of each class?")
     if json_:
-        files = {"model": str(models / "model.pt"), "history": str(models / "history.json")}
+        files = {"model": str(models / MODEL_NAME), "history": str(models / "history.json")}
         print_json({"bundle": str(root), **files, **model})
         return
     say(f"The best model is of epoch {model['epoch']} ({model['phase']}).")
     say(f"Next: lungscan evaluate {root} --datalist {datalist}")
-    typer.echo(models / "model.pt")
+    typer.echo(models / MODEL_NAME)
 
 
 @guarded("Files written so far stay; give the same command again.")
@@ -131,6 +133,7 @@ def evaluate(
             "explain": int(explain) if explain.isdecimal() else explain,
             **parsed_overrides(override),
         }
+        require_known_overrides(root, overrides)
         _require_fitting(overrides["datalist"], load_task(root))
         _require_torch()
         run_workflow(root, ["train.json", "evaluate.json"], "evaluating", overrides)
@@ -172,9 +175,6 @@ def _require_fitting(datalist: str, task: TaskSpec) -> None:
 
 def _recorded_settings(root: Path) -> dict[str, Any]:
     """Return the settings of the network that the model was trained with, as far as they are overrides."""
-    from lungscan_monai.checkpoints import recorded_architecture
-    from lungscan_monai.overrides import known_ids
-
     known = known_ids(root)
     return {name: value for name, value in recorded_architecture(root / "models").items() if name in known}
 

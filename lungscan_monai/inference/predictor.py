@@ -9,16 +9,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from monai.bundle import ConfigParser
 from monai.transforms import Compose, LoadImaged
 
-from lungscan_monai.checkpoints import load_operating_point, load_weights, recorded_architecture
+from lungscan_monai.checkpoints import load_operating_point, load_weights
 from lungscan_monai.devices import choose_device
 from lungscan_monai.errors import ConfigError, LungScanError, ReadError
+from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
 from lungscan_monai.saliency.cams import explain
 from lungscan_monai.task import TaskSpec, load_task
 
@@ -100,7 +100,7 @@ class Predictor:
         self.batch_size = batch_size
         parser = _inference_config(root)
         self.network = parser.get_parsed_content("network_def").to(self.device).eval()
-        self.model_sha256 = load_weights(self.network, root / "models" / "model.pt", self.task)
+        self.model_sha256 = load_weights(self.network, root / "models" / MODEL_NAME, self.task)
         self.operating_point = load_operating_point(root / "models", self.model_sha256)
         self._read, self._prepare = _split_after_reading(parser.get_parsed_content("preprocessing"))
         self._postprocess = parser.get_parsed_content("postprocessing")
