@@ -14,6 +14,7 @@ import pytest
 from monai.bundle import ConfigWorkflow
 from pictures import metadata_of, spots
 
+from lungscan_monai.bundles import own_error
 from lungscan_monai.inference.predictor import Prediction, Predictor
 from lungscan_monai.overrides import known_ids
 from lungscan_monai.task import load_task
@@ -164,6 +165,19 @@ def test_a_misspelt_override_is_refused_by_name(source, override):
     assert f"--{override}" in str(caught.value.__cause__)
 
 
+def test_a_datalist_with_the_labels_in_another_order_is_refused(source, tmp_path):
+    task = load_task(source)
+    turned = metadata_of(source)
+    names = task.label_names[1:] + task.label_names[:1]
+    turned["network_data_format"]["outputs"]["pred"]["channel_def"] = {str(i): name for i, name in enumerate(names)}
+    datalist = spots(tmp_path, turned)
+    for names, section in ((["train"], "train"), (["train"], "validate"), (["train", "evaluate"], "validate")):
+        made = workflow(source, names, datalist=str(datalist), **({"backbone": QUICK["backbone"], "weights": "none"}))
+        with pytest.raises(RuntimeError) as caught:
+            made.parser.get_parsed_content(f"{section}#dataset#data")
+        assert "in this order" in str(own_error(caught.value))
+
+
 def test_an_optional_argument_that_no_config_names_is_accepted(source):
     workflow(source, ["train"], **{"train#optimizer#eps": 1e-7})
 
@@ -181,9 +195,10 @@ def test_training_leaves_a_verified_model_and_its_history(trained):
 def test_evaluation_leaves_report_figures_predictions_and_explanations(trained):
     root, _ = trained
     report = json.loads((root / "eval" / "report.json").read_text())
-    assert report["facts"]["model_sha256"] == json.loads((root / "models" / "manifest.json").read_text())["files"][
-        "model.pt"
-    ]["sha256"]
+    assert (
+        report["facts"]["model_sha256"]
+        == json.loads((root / "models" / "manifest.json").read_text())["files"]["model.pt"]["sha256"]
+    )
     with (root / "eval" / "predictions.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 24
     index = json.loads((root / "eval" / "explanations" / "index.json").read_text())

@@ -26,11 +26,11 @@ from lungscan_monai.cli.console import (
     say,
     working,
 )
-from lungscan_monai.errors import DatalistError, TrainingError
+from lungscan_monai.errors import TrainingError
 from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
 from lungscan_monai.overrides import known_ids
 from lungscan_monai.storage import Manifest
-from lungscan_monai.task import TaskSpec, load_task
+from lungscan_monai.task import load_task
 
 MAIN_NUMBERS = ("roc_auc", "average_precision", "sensitivity", "specificity", "f1", "brier", "ece")
 
@@ -80,7 +80,7 @@ def train(
     }
     with working():
         require_known_overrides(root, overrides)
-        _require_fitting(overrides["datalist"], load_task(root))
+        _require_fitting(overrides["datalist"], root)
         _require_torch()
         if output is not None:
             root = working_copy(root, output)
@@ -134,7 +134,7 @@ def evaluate(
             **parsed_overrides(override),
         }
         require_known_overrides(root, overrides)
-        _require_fitting(overrides["datalist"], load_task(root))
+        _require_fitting(overrides["datalist"], root)
         _require_torch()
         run_workflow(root, ["train.json", "evaluate.json"], "evaluating", overrides)
     folder = Path(overrides["output_dir"])
@@ -155,22 +155,11 @@ def _require_torch() -> None:
     require_matching_torchvision()
 
 
-def _require_fitting(datalist: str, task: TaskSpec) -> None:
-    """Check that a datalist has the labels of the task, in its order, since cases hold their indices only."""
+def _require_fitting(datalist: str, root: Path) -> None:
+    """Check the datalist before torch is imported and the bundle copied; the workflow would refuse it, too."""
     from lungscan_monai.data.datalist import load_datalist
 
-    content = load_datalist(datalist)
-    defects = []
-    if content.kind != task.kind:
-        defects.append(f"its kind is {content.kind}, expected {task.kind}")
-    if content.labels != task.label_names:
-        wanted = ",".join(task.label_names)
-        defects.append(
-            f"its labels are {', '.join(content.labels)}, expected {', '.join(task.label_names)} in this order; "
-            f"import the data with --labels {wanted}"
-        )
-    if defects:
-        raise DatalistError(datalist, defects)
+    load_datalist(datalist).require_task(load_task(root))
 
 
 def _recorded_settings(root: Path) -> dict[str, Any]:

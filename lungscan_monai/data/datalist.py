@@ -21,7 +21,7 @@ import numpy as np
 from lungscan_monai.data.references import without_fragment
 from lungscan_monai.errors import DatalistError, LungScanWarning
 from lungscan_monai.storage import write_json
-from lungscan_monai.task import KINDS
+from lungscan_monai.task import KINDS, TaskSpec
 
 SECTIONS = ("training", "validation", "test")
 RESERVED_KEYS = ("image", "label", "patient", "case", "section")
@@ -196,6 +196,25 @@ class Datalist:
         defects.append(f"{len(missing)} image(s) were looked for below {folder}; if they were moved, give dataset_dir")
         raise DatalistError(self.name, defects)
 
+    def require_task(self, task: TaskSpec) -> None:
+        """Check that the cases are labelled for a task: they hold indices only, so the order of the labels counts.
+
+        Names are compared without case.
+
+        Raises:
+            DatalistError: If kind or labels are not the task's.
+        """
+        defects = []
+        if self.kind != task.kind:
+            defects.append(f"its kind is {self.kind}, expected {task.kind}")
+        if [name.casefold() for name in self.labels] != [name.casefold() for name in task.label_names]:
+            defects.append(
+                f"its labels are {', '.join(self.labels)}, expected {', '.join(task.label_names)} in this order; "
+                f"import the data with --labels {','.join(task.label_names)}"
+            )
+        if defects:
+            raise DatalistError(self.name, defects)
+
     def save(self, path: str | os.PathLike) -> str:
         """Write the JSON file and return its content hash.
 
@@ -246,10 +265,9 @@ def load_datalist(path: str | os.PathLike, dataset_dir: str | os.PathLike | None
     """
     path = Path(path)
     content = _read_content(path)
-    stored = content.get("sha256")
-    if stored is None:
+    if content.get("sha256") is None:
         warnings.warn(f"{path.name}: no sha256 entry, so changes cannot be noticed", LungScanWarning, stacklevel=2)
-    elif stored != content_hash(content):
+    elif content["sha256"] != content_hash(content):
         defect = (
             "the content does not have the SHA-256 that the file says, so it was edited after it was written; import "
             "the data again, or delete the sha256 entry to accept the edit (moved images need none: pass dataset_dir)"
@@ -263,6 +281,15 @@ def load_datalist(path: str | os.PathLike, dataset_dir: str | os.PathLike | None
         )
         warnings.warn(message, LungScanWarning, stacklevel=2)
     return datalist
+
+
+def datalist_sha256(path: str | os.PathLike) -> str:
+    """Return the content hash of a datalist file as it is now; see :func:`content_hash`.
+
+    Raises:
+        DatalistError: If the file is missing or no datalist.
+    """
+    return content_hash(_read_content(Path(path)))
 
 
 def _read_content(path: Path) -> dict[str, Any]:
@@ -310,6 +337,7 @@ def monai_records(
     sections: str | Iterable[str],
     dataset_dir: str | os.PathLike | None = None,
     limit: int | None = None,
+    task: TaskSpec | None = None,
 ) -> list[dict[str, Any]]:
     """Read records of a datalist for a MONAI `Dataset`; see :meth:`Datalist.records`.
 
@@ -318,11 +346,14 @@ def monai_records(
         sections: One of ``"training"``, ``"validation"``, ``"test"``, or several.
         dataset_dir: Folder of the images, in place of the file's own `base_dir`.
         limit: At most so many records, taken at even distances, for a quick trial.
+        task: The task that the cases must be labelled for; see :meth:`Datalist.require_task`.
 
     Raises:
-        DatalistError: If the datalist cannot be used, a section is empty, or images are missing.
+        DatalistError: If the datalist cannot be used, is for another task, a section is empty, or images are missing.
     """
     datalist = load_datalist(datalist_path, dataset_dir)
+    if task is not None:
+        datalist.require_task(task)
     names = (sections,) if isinstance(sections, str) else tuple(sections)
     records = datalist.records(*names)
     if not records:

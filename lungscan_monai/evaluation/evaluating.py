@@ -16,6 +16,7 @@ from monai.engines import SupervisedEvaluator
 
 from lungscan_monai import __version__
 from lungscan_monai.checkpoints import load_weights, save_operating_point, unwrapped
+from lungscan_monai.data.datalist import datalist_sha256
 from lungscan_monai.errors import ConfigError, NotComputableError
 from lungscan_monai.evaluation.explaining import explain_cases
 from lungscan_monai.evaluation.predictions import Predictions
@@ -23,7 +24,7 @@ from lungscan_monai.evaluation.report import build_report
 from lungscan_monai.evaluation.writing import write_report
 from lungscan_monai.handlers.predictions import PredictionMetric
 from lungscan_monai.metrics.operating_points import fit_operating_point
-from lungscan_monai.storage import require_writable, sha256_file
+from lungscan_monai.storage import require_writable
 from lungscan_monai.task import TaskSpec
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Evaluation:
         dataset: The cases of the sections `validation` and `test`.
         task: The task.
         model_path: The `model.pt` to evaluate.
-        datalist: The datalist, whose hash is recorded.
+        datalist: The datalist, whose content hash is recorded.
         output_dir: Folder of the results.
         rule: How the threshold is chosen on the validation cases.
         target: The sensitivity or specificity that the rule wants, where it wants one.
@@ -143,7 +144,7 @@ class Evaluation:
             "task": self.task.name,
             "task_version": self.task.version,
             "model_sha256": model_sha256,
-            "datalist_sha256": sha256_file(self.datalist),
+            "datalist_sha256": datalist_sha256(self.datalist),
             "versions": {"lungscan-monai": __version__, **versions},
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         }

@@ -8,8 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lungscan_monai.data.datalist import Case, Datalist, content_hash, load_datalist, monai_records
+from lungscan_monai.data.datalist import (
+    Case,
+    Datalist,
+    content_hash,
+    datalist_sha256,
+    load_datalist,
+    monai_records,
+)
 from lungscan_monai.errors import DatalistError, LungScanWarning
+from lungscan_monai.task import TaskSpec
 
 
 def make_datalist(folder: Path, **changes) -> Datalist:
@@ -240,3 +248,36 @@ def test_an_empty_section_or_missing_images_are_refused(hundred):
         monai_records(hundred, "training")
     with pytest.raises(DatalistError, match="no section 'train'"):
         monai_records(hundred, "train")
+
+
+def task_with(kind: str, *labels: str) -> TaskSpec:
+    return TaskSpec("pneumonia", "?", "1", kind, labels, (8, 8), 1, ("DX",), "Research only.")
+
+
+def test_records_for_a_task_need_its_labels_in_its_order(hundred):
+    assert len(monai_records(hundred, "training", task=task_with("binary", "Normal", "Pneumonia"))) == 100
+    with pytest.raises(DatalistError, match="labels are Normal, Pneumonia, expected Pneumonia, Normal in this order"):
+        monai_records(hundred, "training", task=task_with("binary", "Pneumonia", "Normal"))
+
+
+def test_names_of_labels_are_compared_without_case(hundred):
+    load_datalist(hundred).require_task(task_with("binary", "NORMAL", "pneumonia"))
+
+
+def test_another_kind_or_number_of_labels_is_refused_with_what_mends_it(hundred):
+    with pytest.raises(DatalistError) as caught:
+        load_datalist(hundred).require_task(task_with("multiclass", "Normal", "Pneumonia", "Tuberculosis"))
+    assert caught.value.source == "toy"
+    first, second = caught.value.defects
+    assert first == "its kind is binary, expected multiclass"
+    assert "--labels Normal,Pneumonia,Tuberculosis" in second
+
+
+def test_the_hash_of_a_file_is_that_of_its_content_as_it_is_now(hundred):
+    sha256 = load_datalist(hundred).sha256
+    content = json.loads(hundred.read_text())
+    del content["sha256"]
+    hundred.write_text(json.dumps(content))
+    assert datalist_sha256(hundred) == sha256
+    hundred.write_text(json.dumps(content | {"name": "other"}))
+    assert datalist_sha256(hundred) != sha256
