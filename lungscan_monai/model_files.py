@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
+from lungscan_monai.errors import CheckpointError
 from lungscan_monai.storage import Manifest
 
 MODEL_NAME = "model.pt"
@@ -24,3 +26,17 @@ def recorded_architecture(folder: str | os.PathLike) -> dict[str, Any]:
         CheckpointError: If the manifest is not readable.
     """
     return Manifest(folder).entries().get(MODEL_NAME, {}).get("architecture", {})
+
+
+def require_unused(folder: str | os.PathLike) -> None:
+    """Check that a new training would not replace the files of an earlier one.
+
+    Raises:
+        CheckpointError: If it would.
+    """
+    found = [name for name in (MODEL_NAME, STATE_NAME) if (Path(folder) / name).exists()]
+    if found:
+        raise CheckpointError(
+            f"{folder}: here is {' and '.join(found)} of an earlier training, and nothing was changed; "
+            "give --resume to go on with it, or --overwrite to start over"
+        )

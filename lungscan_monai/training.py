@@ -17,6 +17,7 @@ from torch import nn
 from lungscan_monai.checkpoints import CheckpointStore, unwrapped
 from lungscan_monai.distributed import copy_from_first_rank
 from lungscan_monai.errors import CheckpointError
+from lungscan_monai.model_files import require_unused
 from lungscan_monai.storage import require_writable, write_json
 
 logger = logging.getLogger(__name__)
@@ -61,48 +62,61 @@ class TrainingRun:
             return
         if is_best:
             self.store.save_model(self.network, phase=phase, epoch=trainer.state.epoch, **_finite(numbers))
-        self._save(phase, trainer.state.epoch)
+        self._save(phase, finished=False)
 
     def epochs_since_best(self, phase: str) -> int:
         """Return how many epochs of the phase passed since its last new best (all of them, if it had none)."""
         flags = [record["best"] for record in self.history if record["phase"] == phase]
         return flags[::-1].index(True) if True in flags else len(flags)
 
-    def run(self, resume: bool = False) -> None:
+    def run(self, resume: bool = False, overwrite: bool = False) -> None:
         """Run all phases, or those that remain.
+
+        A finished run goes on, too, if its last phase was given more epochs.
 
         Args:
             resume: Whether to go on from the stored state.
+            overwrite: Whether a new training may replace the model of an earlier one.
 
         Raises:
             OutputError: If checkpoints cannot be written.
-            CheckpointError: If there is nothing to resume, it is damaged, or it belongs to other settings.
+            CheckpointError: If there is nothing to resume, it is damaged, or it belongs to other settings; or if a new
+                training would replace a model.
             NonFiniteLossError: If the loss became NaN or infinite.
         """
+        if not (resume or overwrite):
+            require_unused(self.store.folder)
         if idist.get_rank() == 0:
             require_writable(self.store.folder)
         finished = self._restore() if resume else []
+        epochs_before = len(self.history)
         for phase, trainer in self._trainers.items():
             if phase in finished or not trainer.state.max_epochs:
                 continue
             trainer.run()
             self._finish(phase)
+        if len(self.history) == epochs_before:
+            logger.info("nothing left to do: %s", ", ".join(map(self._extent, self._trainers)))
 
     def _finish(self, phase: str) -> None:
+        if idist.get_rank() == 0:
+            self._save(phase, finished=True)  # with the weights of the last epoch: more epochs go on from there
+        self._take_best()
+        logger.info("phase %s, best %s so far %.4f", self._extent(phase), self.metric, self._best())
+
+    def _take_best(self) -> None:
         idist.barrier()
         if self._best() > -math.inf:
             self.store.load_model(self.network)
         copy_from_first_rank(unwrapped(self.network))
-        logger.info("phase %s: %d epochs, best %s so far %.4f", phase, self._epochs(phase), self.metric, self._best())
-        if idist.get_rank() == 0:
-            self._save(phase, epoch=None)
 
-    def _save(self, phase: str, epoch: int | None) -> None:
+    def _save(self, phase: str, finished: bool) -> None:
         self.store.save_state(
             {
                 "settings": self.settings,
                 "phase": phase,
-                "epoch": epoch,  # None: the phase is finished
+                "epoch": self._trainers[phase].state.epoch,
+                "finished": finished,
                 "network": unwrapped(self.network).state_dict(),
                 "stateful": {name: part.state_dict() for name, part in self._stateful[phase].items()},
                 "history": self.history,
@@ -123,25 +137,26 @@ class TrainingRun:
             raise CheckpointError(f"{self.store.folder}: cannot resume a run with other settings: {changes}")
         unwrapped(self.network).load_state_dict(state["network"])
         self.history = state["history"]
-        names = list(self._trainers)
-        finished = names[: names.index(state["phase"])]
-        if state["epoch"] is None:
-            return [*finished, state["phase"]]
-        for name, part in self._stateful[state["phase"]].items():
+        phase, trainer = state["phase"], self._trainers[state["phase"]]
+        finished = list(self._trainers)[: list(self._trainers).index(phase)]
+        if state["epoch"] >= trainer.state.max_epochs or (state["finished"] and phase != self._last_phase()):
+            self._take_best()
+            return [*finished, phase]
+        for name, part in self._stateful[phase].items():
             part.load_state_dict(state["stateful"][name])
-        trainer = self._trainers[state["phase"]]
-        if state["epoch"] >= trainer.state.max_epochs:
-            self._finish(state["phase"])
-            return [*finished, state["phase"]]
         trainer.state.epoch = state["epoch"]
         trainer.state.iteration = state["epoch"] * trainer.state.epoch_length
         return finished
 
+    def _last_phase(self) -> str:
+        return [phase for phase, trainer in self._trainers.items() if trainer.state.max_epochs][-1]
+
     def _best(self) -> float:
         return max((_value(record, self.metric) for record in self.history), default=-math.inf)
 
-    def _epochs(self, phase: str) -> int:
-        return sum(record["phase"] == phase for record in self.history)
+    def _extent(self, phase: str) -> str:
+        epochs = sum(record["phase"] == phase for record in self.history)
+        return f"{phase}: {epochs} of at most {self._trainers[phase].state.max_epochs} epochs"
 
 
 def _value(numbers: dict[str, Any], metric: str) -> float:
@@ -150,4 +165,6 @@ def _value(numbers: dict[str, Any], metric: str) -> float:
 
 
 def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in numbers.items()}
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in numbers.items()
+    }

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from lungscan_monai.bundles import find_bundle
+from lungscan_monai.bundles import find_bundle, working_copy
 from lungscan_monai.cli import app, training
 from lungscan_monai.data.datalist import Case, Datalist
 from lungscan_monai.errors import NonFiniteLossError
@@ -134,9 +134,28 @@ def test_train_gives_the_best_model_as_json(workflow, datalist, tmp_path):
 
 
 def test_train_without_output_trains_in_the_bundle_itself(workflow, datalist, tmp_path, monkeypatch):
-    run("train", BUNDLE, "-d", datalist, "--output", tmp_path / "copy")
-    assert run("train", tmp_path / "copy", "-d", datalist).exit_code == 0
-    assert workflow[1][0] == (tmp_path / "copy").resolve()
+    root = working_copy(find_bundle(BUNDLE), tmp_path / "copy")
+    assert run("train", root, "-d", datalist).exit_code == 0
+    assert workflow[0][0] == (tmp_path / "copy").resolve()
+
+
+def test_a_model_that_is_there_is_kept_unless_the_user_says_otherwise(workflow, datalist, trained):
+    refused = run("train", trained, "-d", datalist)
+    assert refused.exit_code == 6
+    assert "--resume" in refused.stderr and "--overwrite" in refused.stderr
+    assert not workflow
+    into_copy = run("train", BUNDLE, "-d", datalist, "--output", trained)
+    assert into_copy.exit_code == 6
+    assert run("train", trained, "-d", datalist, "--overwrite").exit_code == 0
+    assert run("train", trained, "-d", datalist, "--resume").exit_code == 0
+    assert [call[3].get("overwrite") for call in workflow] == [True, None]
+    assert run("train", trained, "-d", datalist, "--resume", "--overwrite").exit_code == 2
+
+
+def test_a_model_elsewhere_does_not_stop_a_training(workflow, datalist, trained, tmp_path):
+    options = ["-o", f"ckpt_dir={tmp_path / 'elsewhere'}"]
+    run("train", trained, "-d", datalist, *options)
+    assert workflow
 
 
 def test_a_datalist_with_the_labels_in_another_order_is_refused(workflow, tmp_path):
@@ -173,8 +192,6 @@ def test_an_unknown_bundle_ends_with_4_and_a_missing_datalist_is_a_wrong_command
 @pytest.fixture
 def trained(tmp_path):
     root = tmp_path / "trained"
-    from lungscan_monai.bundles import working_copy
-
     working_copy(find_bundle(BUNDLE), root)
     leave_model(root)
     return root
@@ -227,8 +244,6 @@ def test_evaluate_gives_numbers_without_curves_as_json(workflow, datalist, train
 
 
 def test_evaluate_without_a_trained_model_ends_with_6(workflow, datalist, tmp_path):
-    from lungscan_monai.bundles import working_copy
-
     result = run("evaluate", working_copy(find_bundle(BUNDLE), tmp_path / "empty"), "-d", datalist)
     assert result.exit_code == 6
     assert "lungscan train" in result.stderr

@@ -11,13 +11,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from ignite.engine import Events
+from monai.engines import SupervisedTrainer
 from pictures import metadata_of, spots
 
 from lungscan_monai.checkpoints import CheckpointStore
 from lungscan_monai.errors import CheckpointError, NonFiniteLossError, OutputError, WeightsError
+from lungscan_monai.handlers.checkpoint import CheckpointHandler
+from lungscan_monai.handlers.early_stop import EarlyStopHandler
 from lungscan_monai.networks import TimmClassifier
 from lungscan_monai.storage import Manifest
 from lungscan_monai.task import load_task
@@ -121,8 +126,6 @@ def test_an_unwritable_folder_is_refused_before_the_first_epoch(store_and_networ
 
 
 def test_a_loss_that_is_nan_stops_the_step_and_names_the_cases(monkeypatch):
-    from monai.engines import SupervisedTrainer
-
     from lungscan_monai.handlers.finite_loss import FiniteLossHandler
 
     network = torch.nn.Linear(2, 1)
@@ -149,7 +152,143 @@ def test_weights_of_other_labels_or_another_network_are_refused(store_and_networ
         store.load_model(network)
 
 
-class trainer:  # noqa: N801 - stands for an engine
+class Line(torch.nn.Linear):
+    """The smallest network that can be stored."""
+
+    architecture = {"backbone": "line"}
+
+
+def small_run(folder: Path, phases: dict[str, list[float]], epochs: dict[str, int] | None = None, patience: int = 9):
+    """A run whose phases fit a line; each epoch gets the next of the given values as its metric.
+
+    Args:
+        folder: Where the checkpoints go.
+        phases: The metric after each epoch, for each phase.
+        epochs: Epochs of a phase, where not as many as it has values.
+        patience: Of the early stopping in each phase.
+    """
+    torch.manual_seed(0)
+    network = Line(1, 1)
+    run = TrainingRun(CheckpointStore(folder, load_task(BUNDLE)), network, "roc_auc", {})
+    for phase, values in phases.items():
+        optimizer = torch.optim.SGD(network.parameters(), 0.02, momentum=0.9)
+        validated = SimpleNamespace(state=SimpleNamespace(epoch=0, metrics={}))
+
+        def validate(engine, state=validated.state, values=values):
+            state.epoch, state.metrics = engine.state.epoch, {"roc_auc": values[engine.state.epoch - 1]}
+
+        data = [{"image": torch.tensor([[x]]), "label": torch.tensor([[3 * x + 1]])} for x in (-1.0, 0.5, 1.0)]
+        engine = SupervisedTrainer(
+            "cpu", (epochs or {}).get(phase, len(values)), data, network, optimizer, torch.nn.MSELoss(),
+        )  # fmt: skip
+        engine.add_event_handler(Events.EPOCH_COMPLETED, validate)
+        CheckpointHandler(run, phase, validated, optimizer).attach(engine)
+        EarlyStopHandler(run, phase, patience).attach(engine)
+    return run
+
+
+def weights_after(run: TrainingRun, **options) -> list[float]:
+    run.run(**options)
+    return [value.item() for value in run.network.parameters()]
+
+
+def epochs_of(run: TrainingRun) -> list[tuple[str, int]]:
+    return [(record["phase"], record["epoch"]) for record in run.history]
+
+
+RISING = [0.5, 0.6, 0.7, 0.8]
+
+
+def test_a_finished_run_with_more_epochs_goes_on_as_if_it_had_been_asked_for_them_at_once(tmp_path):
+    phases = {"head": [0.4, 0.3], "fine-tuning": [0.6, 0.5, 0.7, 0.8]}  # the last of two epochs is not the best one
+    at_once = small_run(tmp_path / "at once", phases)
+    expected = weights_after(at_once)
+    small_run(tmp_path / "parts", phases, {"fine-tuning": 2}).run()
+    resumed = small_run(tmp_path / "parts", phases)
+    assert weights_after(resumed, resume=True) == expected
+    assert resumed.history == at_once.history
+
+
+def test_resuming_a_finished_run_trains_nothing_and_says_so(tmp_path, caplog):
+    expected = weights_after(small_run(tmp_path, {"head": [0.5], "fine-tuning": [0.7, 0.6]}))
+    resumed = small_run(tmp_path, {"head": [0.5], "fine-tuning": [0.7, 0.6]})
+    with caplog.at_level("INFO", "lungscan_monai"):
+        assert weights_after(resumed, resume=True) == expected
+    assert epochs_of(resumed) == [("head", 1), ("fine-tuning", 1), ("fine-tuning", 2)]
+    assert any(message.startswith("nothing left to do: ") for message in caplog.messages)
+
+
+def test_more_epochs_of_an_earlier_phase_do_not_reopen_it(tmp_path):
+    small_run(tmp_path, {"head": [0.5], "fine-tuning": [0.7]}).run()
+    resumed = small_run(tmp_path, {"head": RISING, "fine-tuning": [0.7]})
+    resumed.run(resume=True)
+    assert epochs_of(resumed) == [("head", 1), ("fine-tuning", 1)]
+
+
+def test_a_phase_that_ended_early_stays_finished(tmp_path, caplog):
+    values = {"fine-tuning": [0.9, 0.5, 0.5, 0.5, 0.5]}
+    first = small_run(tmp_path, values, {"fine-tuning": 4}, patience=2)
+    expected = weights_after(first)
+    assert len(first.history) == 3
+    resumed = small_run(tmp_path, values, patience=2)
+    with caplog.at_level("INFO", "lungscan_monai"):
+        assert weights_after(resumed, resume=True) == expected
+    assert len(resumed.history) == 3
+    assert any(message.startswith("nothing left to do: ") for message in caplog.messages)
+
+
+def test_a_run_killed_after_the_decision_to_stop_trains_no_further_epoch(tmp_path, monkeypatch):
+    phases = {"head": [0.9, 0.5, 0.5, 0.5], "fine-tuning": [0.6]}
+    unbroken = small_run(tmp_path / "unbroken", phases, patience=2)
+    expected = weights_after(unbroken)
+    killed = small_run(tmp_path / "killed", phases, patience=2)
+    monkeypatch.setattr(killed, "_finish", lambda phase: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    resumed = small_run(tmp_path / "killed", phases, patience=2)
+    assert weights_after(resumed, resume=True) == expected
+    assert resumed.history == unbroken.history
+
+
+def test_a_run_killed_in_any_epoch_goes_on_exactly(tmp_path, monkeypatch):
+    phases = {"head": [0.5, 0.4, 0.3], "fine-tuning": [0.6, 0.5, 0.7]}
+    unbroken = small_run(tmp_path / "unbroken", phases)
+    expected = weights_after(unbroken)
+    for number in range(1, 7):
+        killed = small_run(tmp_path / str(number), phases)
+        completed = killed.epoch_completed
+
+        def die_after(*args, completed=completed, killed=killed, number=number, **options):
+            completed(*args, **options)
+            if len(killed.history) == number:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(killed, "epoch_completed", die_after)
+        with pytest.raises(KeyboardInterrupt):
+            killed.run()
+        resumed = small_run(tmp_path / str(number), phases)
+        assert weights_after(resumed, resume=True) == expected
+        assert resumed.history == unbroken.history
+
+
+def test_a_trained_model_is_not_lost_to_a_run_that_does_not_say_so(tmp_path):
+    small_run(tmp_path, {"head": [0.5]}).run()
+    before = (tmp_path / "model.pt").read_bytes()
+    with pytest.raises(CheckpointError, match=r"model\.pt.*--resume.*--overwrite"):
+        small_run(tmp_path, {"head": RISING}).run()
+    assert (tmp_path / "model.pt").read_bytes() == before
+    small_run(tmp_path, {"head": RISING}).run(overwrite=True)
+    assert (tmp_path / "model.pt").read_bytes() != before
+
+
+def test_a_state_without_a_model_is_not_lost_either(tmp_path):
+    small_run(tmp_path, {"head": [math.nan]}).run()
+    assert not (tmp_path / "model.pt").exists()
+    with pytest.raises(CheckpointError, match=r"last\.pt"):
+        small_run(tmp_path, {"head": RISING}).run()
+
+
+class trainer:
     """An engine as far as a training run looks at it."""
 
     def __init__(self, epoch: int = 0) -> None:

@@ -27,7 +27,7 @@ from lungscan_monai.cli.console import (
     working,
 )
 from lungscan_monai.errors import TrainingError
-from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
+from lungscan_monai.model_files import MODEL_NAME, recorded_architecture, require_unused
 from lungscan_monai.overrides import known_ids
 from lungscan_monai.storage import Manifest
 from lungscan_monai.task import load_task
@@ -56,12 +56,16 @@ def train(
         int | None, typer.Option(min=1, help="Epochs of the main phase (max_epochs); -o sets those of others.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start over where a trained model is already; it will be lost.")
+    ] = False,
     override: Overrides = None,
     json_: Json = False,
 ) -> None:
     """Train a bundle's model.
 
-    With --output the trained bundle is a folder of its own, which the other verbs take in place of a name.
+    With --output the trained bundle is a folder of its own, which the other verbs take in place of a name. A model that
+    is there already is kept: choose --resume or --overwrite.
 
     Examples:
 
@@ -71,21 +75,26 @@ def train(
 
     lungscan train runs/pneumonia -d datalist.json --resume
     """
+    if resume and overwrite:
+        raise typer.BadParameter("--resume goes on with a model, --overwrite gives it up; choose one")
     root = find_bundle(bundle)
-    given = {"weights": weights, "backbone": backbone, "max_epochs": epochs, "resume": resume or None}
+    given = {"weights": weights, "backbone": backbone, "max_epochs": epochs}
     overrides = {
         "datalist": str(existing(datalist, "datalist").resolve()),
         **{name: value for name, value in given.items() if value is not None},
+        **{name: True for name, wanted in {"resume": resume, "overwrite": overwrite}.items() if wanted},
         **parsed_overrides(override),
     }
+    models = Path(overrides.get("ckpt_dir", (output or root) / "models"))
     with working():
         require_known_overrides(root, overrides)
+        if not (overrides.get("resume") or overrides.get("overwrite")):
+            require_unused(models)
         _require_fitting(overrides["datalist"], root)
         _require_torch()
         if output is not None:
             root = working_copy(root, output)
         run_workflow(root, ["train.json"], "training", overrides)
-    models = Path(overrides.get("ckpt_dir", root / "models"))
     model = Manifest(models).entries().get(MODEL_NAME)
     if model is None:
         raise TrainingError(f"{models}: no epoch gave a number to choose the best by; is there a case of each class?")

@@ -25,8 +25,8 @@ class EarlyStopHandler:
         self.patience = patience
 
     def attach(self, engine: Engine) -> None:
-        """Decide after every epoch of `engine`."""
-        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+        """Decide after every epoch of `engine`, and before the first, which a resumed phase may not need any more."""
+        engine.add_event_handler(Events.STARTED | Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
         """Stop `engine` if it is time."""

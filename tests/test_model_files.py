@@ -1,0 +1,36 @@
+"""What can be said of a trained model without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lungscan_monai.errors import CheckpointError
+from lungscan_monai.model_files import recorded_architecture, require_unused
+from lungscan_monai.storage import Manifest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("name", ["model.pt", "last.pt"])
+def test_files_of_an_earlier_training_are_named_with_the_two_ways_on(tmp_path, name):
+    require_unused(tmp_path / "new")
+    require_unused(tmp_path)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CheckpointError, match=rf"{name}.*--resume.*--overwrite"):
+        require_unused(tmp_path)
+
+
+def test_the_architecture_is_read_from_the_manifest(tmp_path):
+    assert recorded_architecture(tmp_path) == {}
+    Manifest(tmp_path).record("model.pt", "ab" * 32, 7, architecture={"backbone": "resnet50"})
+    assert recorded_architecture(tmp_path) == {"backbone": "resnet50"}
+
+
+def test_it_needs_no_torch():
+    code = "import sys, lungscan_monai.model_files; print('torch' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        == "False\n"
+    )
