@@ -206,6 +206,15 @@ def test_evaluation_leaves_report_figures_predictions_and_explanations(trained):
     assert (root / "eval" / "report.md").is_file() and list((root / "eval" / "figures").glob("*.png"))
 
 
+def test_evaluation_and_predictor_decide_alike_and_explain_what_was_decided(trained):
+    root, datalist = trained
+    index = json.loads((root / "eval" / "explanations" / "index.json").read_text())
+    answers = Predictor(root).predict([datalist.parent / entry["case"] for entry in index])
+    for entry, answer in zip(index, answers, strict=True):
+        most_probable = max(answer.probabilities, key=answer.probabilities.get)
+        assert entry["label"] == (answer.label or most_probable)
+
+
 def test_inference_works_from_another_directory_and_equals_the_predictor(trained, tmp_path):
     root, datalist = trained
     command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", "inference", "--bundle_root", str(root)]

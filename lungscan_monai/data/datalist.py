@@ -156,7 +156,8 @@ class Datalist:
         Returns:
             One dictionary for each case: `image` (absolute path, with its fragment), `label` (int, or float32 of shape
             ``(n_labels,)`` with NaN for "not assessed"), `case`, `patient` (an empty text where unknown, since a
-            batch cannot hold None), `section`.
+            batch cannot hold None), `section`, `mask` (absolute path of the picture that shows where the finding is, an
+            empty text where there is none).
 
         Raises:
             DatalistError: If a name is not one of the three.
@@ -170,6 +171,7 @@ class Datalist:
                 "case": case.id,
                 "patient": case.patient or "",
                 "section": section,
+                "mask": str(root / case.facts["mask"]) if case.facts.get("mask") else "",
             }
             for section in sections or SECTIONS
             for case in self.sections.get(section, ())

@@ -6,7 +6,7 @@ import importlib.metadata
 import logging
 import os
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from monai.engines import SupervisedEvaluator
 from lungscan_monai import __version__
 from lungscan_monai.checkpoints import load_weights, save_operating_point, unwrapped
 from lungscan_monai.data.datalist import datalist_sha256
-from lungscan_monai.errors import ConfigError, NotComputableError
+from lungscan_monai.errors import ConfigError
 from lungscan_monai.evaluation.explaining import explain_cases
-from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.evaluation.report import build_report
 from lungscan_monai.evaluation.writing import write_report
 from lungscan_monai.handlers.predictions import PredictionMetric
-from lungscan_monai.metrics.operating_points import fit_operating_point
+from lungscan_monai.metrics.decisions import leading_labels
+from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.storage import require_writable
 from lungscan_monai.task import TaskSpec
 
@@ -96,14 +96,18 @@ class Evaluation:
         predictions = replace(self.metric.predictions(), facts=facts)
         predictions.save(self.output_dir)
         report = build_report(predictions, facts=facts, **self.report_settings)
+        point = report["labels"][0]["operating_point"]
         if self.task.kind == "binary":
-            self._keep_operating_point(predictions, model_sha256)
-        records = self._chosen()
-        if records:
+            self._keep_operating_point(point, model_sha256)
+        chosen = self._chosen()
+        if chosen:
+            leading = leading_labels(predictions.probabilities, self.task.kind, point["threshold"])
+            label_of = dict(zip(predictions.case_ids, leading.tolist(), strict=True))
             report["explanations"] = explain_cases(
                 network,
                 self.dataset,
-                records,
+                chosen,
+                [label_of[self.dataset.data[index]["case"]] for index in chosen],
                 self.task,
                 self.output_dir / "explanations",
                 method=self.method,
@@ -113,22 +117,12 @@ class Evaluation:
         logger.info("report: %s", self.output_dir / "report.md")
         return report
 
-    def _keep_operating_point(self, predictions: Predictions, model_sha256: str) -> None:
-        if "validation" not in predictions.section_names:
+    def _keep_operating_point(self, point: dict[str, Any], model_sha256: str) -> None:
+        if point["reason"] is not None:
+            logger.warning("no operating point is stored: %s", point["reason"])
             return
-        target = next(predictions.section("validation").targets())
-        try:
-            point = fit_operating_point(
-                target.y_true,
-                target.y_score,
-                self.report_settings["rule"],
-                self.report_settings["target"],
-                "validation",
-            )
-        except NotComputableError as error:
-            logger.warning("no operating point is stored: %s", error)
-            return
-        save_operating_point(self.model_path.parent, point, model_sha256)
+        fitted = OperatingPoint(**{part.name: point[part.name] for part in fields(OperatingPoint)})
+        save_operating_point(self.model_path.parent, fitted, model_sha256)
 
     def _chosen(self) -> list[int]:
         test = [index for index, record in enumerate(self.dataset.data) if record["section"] == "test"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from monai.data import Dataset
 
+from lungscan_monai.errors import NotComputableError
+from lungscan_monai.evaluation.estimates import not_computable, rounded
+from lungscan_monai.metrics.intervals import wilson_interval
 from lungscan_monai.networks import SALIENCY_LAYER, TimmClassifier
 from lungscan_monai.saliency.cams import explain
 from lungscan_monai.saliency.storing import ExplanationStore
@@ -23,43 +26,81 @@ def explain_cases(
     network: TimmClassifier,
     dataset: Dataset,
     indices: Sequence[int],
+    labels: Sequence[int],
     task: TaskSpec,
     folder: str | os.PathLike,
     method: str,
     model_sha256: str,
 ) -> dict[str, Any]:
-    """Explain, for each case, the most probable label, and store picture, array and index.
+    """Explain one label of each case, and store picture, array and index.
+
+    Where a case has a mask of its lesion and the label explained is one that it has, the map is compared with the mask.
 
     Args:
         network: The trained network.
         dataset: Cases; `dataset.data` has their records, ``dataset[i]["image"]`` is the network's input.
         indices: Which cases.
+        labels: Index of the label to explain for each of them, as it was decided.
         task: The task.
         folder: Where the explanations go.
         method: Name of the CAM method.
         model_sha256: Hash of the model, recorded with each explanation.
 
     Returns:
-        What the report says of them: folder name, method, layer and number of cases.
+        What the report says of them: folder name, method, layer, number of cases, and `pointing_game`: the share of
+        lesions of the explained label that the map's peak lies on, with Wilson's interval over the `n` cases, and how
+        many cases with a lesion were called otherwise (`missed`); None where no case has a mask.
 
     Raises:
         OutputError: If the folder cannot be written.
         SaliencyError: If the method is unknown.
+        ReadError: If an image or a mask cannot be read.
+        ShapeError: If a mask has not the shape of its image.
     """
     device = next(network.parameters()).device
+    hits: list[bool] = []
+    n_missed = 0
     with ExplanationStore(folder, method, SALIENCY_LAYER, model_sha256) as store:
         for start in range(0, len(indices), BATCH_SIZE):
-            chosen = indices[start : start + BATCH_SIZE]
+            chosen, wanted = indices[start : start + BATCH_SIZE], labels[start : start + BATCH_SIZE]
             images = torch.stack([torch.as_tensor(dataset[index]["image"]) for index in chosen]).to(device)
-            probabilities, maps = explain(network, images, None, task.kind, method)
-            for index, row, saliency in zip(chosen, probabilities, maps, strict=True):
-                label = int(row.argmax())
+            probabilities, maps = explain(network, images, torch.tensor(wanted, device=device), task.kind, method)
+            for index, label, row, saliency in zip(chosen, wanted, probabilities, maps, strict=True):
                 record = dataset.data[index]
-                store.add(
+                lesion = _lesion(record)
+                is_shown = lesion is not None and _has(record["label"], label)
+                n_missed += lesion is not None and not is_shown
+                stored = store.add(
                     record["case"],
                     task.label_names[label],
                     float(row[label]),
                     saliency.cpu().numpy(),
                     read_image(record["image"]),
+                    lesion if is_shown else None,
                 )
-    return {"folder": "explanations", "method": method, "layer": SALIENCY_LAYER, "cases": len(indices)}
+                hits += [stored["hit"]] if is_shown else []
+    facts = {"folder": "explanations", "method": method, "layer": SALIENCY_LAYER, "cases": len(indices)}
+    return {**facts, "pointing_game": _pointing_game(hits, n_missed)}
+
+
+def _lesion(record: Mapping[str, Any]) -> np.ndarray | None:
+    """Return where the lesion is, ``(H, W)``; None where it is unknown or there is none."""
+    if not record.get("mask"):
+        return None
+    mask = read_image(record["mask"]).any(axis=0)
+    return mask if mask.any() else None
+
+
+def _has(reference: int | np.ndarray, label: int) -> bool:
+    return bool(np.asarray(reference)[label] == 1) if np.ndim(reference) else reference == label
+
+
+def _pointing_game(hits: Sequence[bool], n_missed: int) -> dict[str, Any] | None:
+    if not hits and not n_missed:
+        return None
+    counts = {"n": len(hits), "missed": n_missed}
+    try:
+        found = wilson_interval(sum(hits), len(hits))
+    except NotComputableError as error:
+        return not_computable(error) | counts
+    return {name: rounded(getattr(found, name)) for name in ("value", "low", "high")} | counts

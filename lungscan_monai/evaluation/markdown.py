@@ -170,7 +170,17 @@ def _explanations(report: dict[str, Any]) -> str:
         return ""
     return (
         f"## Explanations\n\n{found['cases']} case(s) explained by {_cell(found['method'])}: "
-        f"see the folder [{_cell(found['folder'])}]({found['folder']})."
+        f"see the folder [{_cell(found['folder'])}]({found['folder']})." + _pointing_game(found.get("pointing_game"))
+    )
+
+
+def _pointing_game(game: dict[str, Any] | None) -> str:
+    if game is None:
+        return ""
+    return (
+        "\n\nPointing game, the share of cases with a known lesion in which the peak of the map lies on it: "
+        f"{in_words(game)}; n = {game['n']}, the cases whose finding was called and explained; {game['missed']} more "
+        "with a lesion were called otherwise."
     )
 
 

@@ -15,10 +15,10 @@ from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.evaluation.results import SectionResults
 from lungscan_monai.evaluation.statistics import ClassStatistics
 from lungscan_monai.metrics.calibration import N_BINS
+from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD
 from lungscan_monai.metrics.operating_points import fit_operating_point, require_rule
 
 REPORT_VERSION = 1
-DEFAULT_THRESHOLD = 0.5
 
 
 def build_report(

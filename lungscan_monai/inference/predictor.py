@@ -18,11 +18,10 @@ from monai.transforms import Compose, LoadImaged
 from lungscan_monai.checkpoints import load_operating_point, load_weights
 from lungscan_monai.devices import choose_device
 from lungscan_monai.errors import ConfigError, LungScanError, ReadError
+from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD, leading_labels
 from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
 from lungscan_monai.saliency.cams import explain
 from lungscan_monai.task import TaskSpec, load_task
-
-DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,7 @@ class Predictor:
         picture, prepared = self._load(case)
         image = prepared[None].to(self.device)
         if label is None:
-            answer = self._answer(case, self._probabilities(image)[0])
-            label = answer.label or max(answer.probabilities, key=lambda name: answer.probabilities[name])
+            label = self._leading_label(self._probabilities(image)[0])
         if label not in self.task.label_names:
             raise ConfigError(f"{self.task.name} has no label {label!r}; it has {', '.join(self.task.label_names)}")
         index = self.task.label_names.index(label)
@@ -173,11 +171,11 @@ class Predictor:
 
     def _answer(self, case: str, row: np.ndarray) -> Prediction:
         probabilities = {name: float(value) for name, value in zip(self.task.label_names, row, strict=True)}
-        if self.task.kind == "binary":
-            label = self.task.label_names[int(row[1] >= self.threshold)]
-            return Prediction(case, probabilities, label, self.threshold)
-        label = self.task.label_names[int(np.argmax(row))] if self.task.kind == "multiclass" else None
-        return Prediction(case, probabilities, label, None)
+        label = None if self.task.kind == "multilabel" else self._leading_label(row)
+        return Prediction(case, probabilities, label, self.threshold if self.task.kind == "binary" else None)
+
+    def _leading_label(self, row: np.ndarray) -> str:
+        return self.task.label_names[int(leading_labels(row[None], self.task.kind, self.threshold)[0])]
 
 
 def _inference_config(root: Path) -> ConfigParser:

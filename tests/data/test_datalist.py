@@ -113,7 +113,14 @@ def test_dataset_dir_takes_the_place_of_base_dir(tmp_path):
 def test_records_have_what_a_loader_needs(tmp_path):
     record = make_datalist(tmp_path).records("test")
     assert record == [
-        {"image": str(tmp_path / "sub/d.png"), "label": 1, "case": "study 7", "patient": "", "section": "test"}
+        {
+            "image": str(tmp_path / "sub/d.png"),
+            "label": 1,
+            "case": "study 7",
+            "patient": "",
+            "section": "test",
+            "mask": "",
+        }
     ]
 
 
@@ -248,6 +255,12 @@ def test_an_empty_section_or_missing_images_are_refused(hundred):
         monai_records(hundred, "training")
     with pytest.raises(DatalistError, match="no section 'train'"):
         monai_records(hundred, "train")
+
+
+def test_every_record_has_a_mask_entry_so_that_batches_can_hold_them(tmp_path):
+    cases = (Case("a.png", 0), Case("b.png", 1, facts={"mask": "masks/b.png"}))
+    records = make_datalist(tmp_path, sections={"training": cases}).records("training")
+    assert [record["mask"] for record in records] == ["", str(tmp_path / "masks" / "b.png")]
 
 
 def task_with(kind: str, *labels: str) -> TaskSpec:
