@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,30 +57,31 @@ def explain_cases(
         ReadError: If an image or a mask cannot be read.
         ShapeError: If a mask has not the shape of its image.
     """
-    device = next(network.parameters()).device
-    hits: list[bool] = []
-    n_missed = 0
+    outcomes: list[bool | None] = []
     with ExplanationStore(folder, method, SALIENCY_LAYER, model_sha256) as store:
-        for start in range(0, len(indices), BATCH_SIZE):
-            chosen, wanted = indices[start : start + BATCH_SIZE], labels[start : start + BATCH_SIZE]
-            images = torch.stack([torch.as_tensor(dataset[index]["image"]) for index in chosen]).to(device)
-            probabilities, maps = explain(network, images, torch.tensor(wanted, device=device), task.kind, method)
-            for index, label, row, saliency in zip(chosen, wanted, probabilities, maps, strict=True):
-                record = dataset.data[index]
-                lesion = _lesion(record)
-                is_shown = lesion is not None and _has(record["label"], label)
-                n_missed += lesion is not None and not is_shown
-                stored = store.add(
-                    record["case"],
-                    task.label_names[label],
-                    float(row[label]),
-                    saliency.cpu().numpy(),
-                    read_image(record["image"]),
-                    lesion if is_shown else None,
-                )
-                hits += [stored["hit"]] if is_shown else []
+        explained = _explained(network, dataset, indices, labels, task.kind, method)
+        for record, label, probability, saliency in explained:
+            lesion = _lesion(record)
+            shown = lesion if _has(record["label"], label) else None
+            name, image = task.label_names[label], read_image(record["image"])
+            stored = store.add(record["case"], name, probability, saliency, image, shown)
+            if lesion is not None:
+                outcomes.append(stored.get("hit"))
     facts = {"folder": "explanations", "method": method, "layer": SALIENCY_LAYER, "cases": len(indices)}
-    return {**facts, "pointing_game": _pointing_game(hits, n_missed)}
+    return {**facts, "pointing_game": _pointing_game(outcomes)}
+
+
+def _explained(
+    network: TimmClassifier, dataset: Dataset, indices: Sequence[int], labels: Sequence[int], kind: str, method: str
+) -> Iterator[tuple[dict[str, Any], int, float, np.ndarray]]:
+    """Give each case's record, the label explained, its probability and the map ``(H, W)``, batch after batch."""
+    device = next(network.parameters()).device
+    for start in range(0, len(indices), BATCH_SIZE):
+        chosen, wanted = indices[start : start + BATCH_SIZE], labels[start : start + BATCH_SIZE]
+        images = torch.stack([torch.as_tensor(dataset[index]["image"]) for index in chosen]).to(device)
+        probabilities, maps = explain(network, images, torch.tensor(wanted, device=device), kind, method)
+        for index, label, row, saliency in zip(chosen, wanted, probabilities, maps, strict=True):
+            yield dataset.data[index], label, float(row[label]), saliency.cpu().numpy()
 
 
 def _lesion(record: Mapping[str, Any]) -> np.ndarray | None:
@@ -95,10 +96,12 @@ def _has(reference: int | np.ndarray, label: int) -> bool:
     return bool(np.asarray(reference)[label] == 1) if np.ndim(reference) else reference == label
 
 
-def _pointing_game(hits: Sequence[bool], n_missed: int) -> dict[str, Any] | None:
-    if not hits and not n_missed:
+def _pointing_game(outcomes: Sequence[bool | None]) -> dict[str, Any] | None:
+    """Count hits among the cases with a lesion; None stands for one that was called otherwise."""
+    if not outcomes:
         return None
-    counts = {"n": len(hits), "missed": n_missed}
+    hits = [outcome for outcome in outcomes if outcome is not None]
+    counts = {"n": len(hits), "missed": len(outcomes) - len(hits)}
     try:
         found = wilson_interval(sum(hits), len(hits))
     except NotComputableError as error:
