@@ -70,7 +70,9 @@ def test_more_blocks_than_there_are_is_an_error():
 
 def test_a_local_file_gives_the_weights(tmp_path):
     source = classifier()
-    save_file({name: value.contiguous() for name, value in source.backbone.state_dict().items()}, tmp_path / "w.safetensors")
+    save_file(
+        {name: value.contiguous() for name, value in source.backbone.state_dict().items()}, tmp_path / "w.safetensors"
+    )
     torch.manual_seed(1)
     loaded = TimmClassifier(SMALL, 2, weights=tmp_path / "w.safetensors")
     for name, value in source.backbone.state_dict().items():

@@ -98,6 +98,7 @@ def phantoms(
     count: Annotated[int, typer.Option(min=1, help="Number of pictures.")] = 400,
     size: Annotated[int, typer.Option(min=1, help="Rows and columns.")] = 256,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
+    contrast: Annotated[float, typer.Option(min=0.01, help="Conspicuity of the lesions; 1 is like life.")] = 1.0,
     dicom: Annotated[bool, typer.Option("--dicom/--no-dicom", help="Write each picture as DICOM, too.")] = False,
     json_: Json = False,
 ) -> None:
@@ -118,7 +119,7 @@ def phantoms(
 
         formats = ("png", "dicom") if dicom else ("png",)
         with progress("phantoms") as show:
-            generate_phantoms(task, output, count, size, seed, formats, progress=show)
+            generate_phantoms(task, output, count, size, seed, formats, contrast, progress=show)
         path = output / "datalist.json"
         datalist = load_datalist(path)
         report = audit(datalist)
