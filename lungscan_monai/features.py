@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from ignite import distributed as idist
 from monai.data import DataLoader, list_data_collate
+from monai.networks.utils import eval_mode
 from torch.utils.data import Dataset, Subset
 
 from lungscan_monai.caching import CachedImageDataset
@@ -72,21 +73,14 @@ class FrozenFeatureDataset(Dataset):
         return _interleave(gather(items), len(dataset))
 
     def _forward(self, batches: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-        was_training = self._network.training
-        self._network.eval()
-        with torch.inference_mode():
-            for batch in batches:
-                pooled = self._network.features(batch["image"].to(self._device)).mean(dim=(2, 3)).float().cpu()
-                for row in range(len(pooled)):
-                    rest = {key: values[row] for key, values in batch.items() if key != "image"}
-                    yield {**rest, "image": pooled[row].clone()}
-        self._network.train(was_training)
+        for batch in batches:
+            with eval_mode(self._network):
+                images = batch["image"].as_subclass(torch.Tensor).to(self._device)
+                pooled = self._network.features(images).mean(dim=(2, 3)).float().cpu()
+            for row in range(len(pooled)):
+                rest = {key: values[row] for key, values in batch.items() if key != "image"}
+                yield {**rest, "image": pooled[row].clone()}
 
 
 def _interleave(shares: list[list[dict[str, Any]]], count: int) -> list[dict[str, Any]]:
     return [shares[index % len(shares)][index // len(shares)] for index in range(count)]
-
-
-def feature_records(records: list[dict[str, Any]], views: int) -> list[dict[str, Any]]:
-    """Return the records that match the items of a :class:`FrozenFeatureDataset`: all of them, view after view."""
-    return records * views
