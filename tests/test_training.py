@@ -20,7 +20,7 @@ from monai.engines import SupervisedTrainer
 from pictures import metadata_of, spots
 
 from lungscan_monai.checkpoints import CheckpointStore
-from lungscan_monai.errors import CheckpointError, NonFiniteLossError, OutputError, WeightsError
+from lungscan_monai.errors import CheckpointError, OutputError, WeightsError
 from lungscan_monai.handlers.checkpoint import CheckpointHandler
 from lungscan_monai.handlers.early_stop import EarlyStopHandler
 from lungscan_monai.networks import TimmClassifier
@@ -123,21 +123,6 @@ def test_an_unwritable_folder_is_refused_before_the_first_epoch(store_and_networ
     run.register("head", trainer(), {})
     with pytest.raises(OutputError):
         run.run()
-
-
-def test_a_loss_that_is_nan_stops_the_step_and_names_the_cases(monkeypatch):
-    from lungscan_monai.handlers.finite_loss import FiniteLossHandler
-
-    network = torch.nn.Linear(2, 1)
-    before = network.weight.detach().clone()
-    data = [{"image": torch.ones(2, 2), "label": torch.tensor([[0.0], [math.nan]]), "case": ["good", "bad"]}]
-    engine = SupervisedTrainer(
-        "cpu", 1, data, network, torch.optim.SGD(network.parameters(), 1.0), torch.nn.MSELoss(),
-        train_handlers=[FiniteLossHandler()],
-    )  # fmt: skip
-    with pytest.raises(NonFiniteLossError, match="good, bad"):
-        engine.run()
-    assert torch.equal(network.weight, before)
 
 
 def test_weights_of_other_labels_or_another_network_are_refused(store_and_network):

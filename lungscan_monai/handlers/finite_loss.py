@@ -22,7 +22,7 @@ class FiniteLossHandler:
         Raises:
             NonFiniteLossError: If the loss is not finite.
         """
-        loss = engine.state.output["loss"]
+        loss = engine.state.output["loss"].detach()
         if torch.isfinite(loss):
             return
         cases = ", ".join(str(case) for case in engine.state.batch["case"])
