@@ -1,0 +1,152 @@
+"""A trained bundle as one object: good files are answered whatever lies beside them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lungscan_monai.checkpoints import CheckpointStore, save_operating_point
+from lungscan_monai.errors import CheckpointError, ConfigError, LungScanWarning, ReadError
+from lungscan_monai.inference.predictor import Prediction, Predictor, Reject
+from lungscan_monai.metrics.operating_points import OperatingPoint
+from lungscan_monai.networks import TimmClassifier
+from lungscan_monai.task import load_task
+
+BUNDLE = Path(__file__).resolve().parents[2] / "monai_bundles" / "pneumonia_cxr_classification"
+NAMES = ("Normal", "Pneumonia")
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "error::lungscan_monai.errors.LungScanWarning")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A bundle with a model that answers differently for different pictures."""
+    root = shutil.copytree(BUNDLE, tmp_path_factory.mktemp("bundle") / BUNDLE.name)
+    torch.manual_seed(0)
+    network = TimmClassifier("test_efficientnet", 1, weights="none")
+    with torch.no_grad():
+        network.head[-1].weight.mul_(300)
+    CheckpointStore(root / "models", load_task(root)).save_model(network, epoch=1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def predictor(trained) -> Predictor:
+    return Predictor(trained, device="cpu", batch_size=2)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    for number in range(5):
+        picture = np.clip(random.normal(40 * number + 30, 5 * number + 3, (30 + number, 40)), 0, 255)
+        Image.fromarray(picture.astype(np.uint8)).save(folder / f"{number}.png")
+    return sorted(folder.glob("*.png"))
+
+
+def with_point(trained: Path, folder: Path, threshold: float, model_sha256: str) -> Path:
+    """Return a copy of the bundle with an operating point."""
+    root = shutil.copytree(trained, folder / trained.name)
+    point = OperatingPoint(threshold, "youden", 0.9, 0.8, "validation", 50)
+    save_operating_point(root / "models", point, model_sha256)
+    return root
+
+
+def test_a_bad_file_among_good_ones_is_rejected_and_the_others_are_answered(predictor, images, tmp_path):
+    (tmp_path / "corrupt.png").write_bytes(images[0].read_bytes()[:60])
+    (tmp_path / "empty.dcm").write_bytes(b"")
+    files = [images[0], tmp_path / "corrupt.png", images[1], tmp_path / "absent.png", images[2], tmp_path / "empty.dcm"]
+    answers = predictor.predict(files)
+    assert [answer.case for answer in answers] == [str(file) for file in files]
+    assert [type(answer) for answer in answers] == [Prediction, Reject] * 3
+    assert answers[3].code == "missing-file"
+    assert all(answer.code and answer.reason for answer in answers[1::2])
+    for answer, alone in zip(answers[::2], predictor.predict(images[:3]), strict=True):
+        assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+def test_an_answer_does_not_depend_on_the_batch(predictor, images):
+    together = predictor.predict(images)
+    for image, answer in zip(images, together, strict=True):
+        (alone,) = predictor.predict([image])
+        assert alone.probabilities == pytest.approx(answer.probabilities, abs=1e-6)
+    assert len({round(answer.probabilities["Pneumonia"], 3) for answer in together}) == 5
+
+
+def test_probabilities_have_the_order_of_the_labels_and_sum_to_one(predictor, images):
+    for answer in predictor.predict(images):
+        assert tuple(answer.probabilities) == NAMES
+        assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-6)
+
+
+def test_no_file_is_no_answer(predictor):
+    assert predictor.predict([]) == []
+
+
+def test_monochrome1_is_answered_as_its_monochrome2_twin(predictor, write_dicom):
+    stored = np.random.default_rng(0).integers(0, 4096, (40, 30)).astype(np.uint16)
+    plain = write_dicom("plain.dcm", stored, bits=12)
+    turned = write_dicom("turned.dcm", 4095 - stored, bits=12, PhotometricInterpretation="MONOCHROME1")
+    first, second = predictor.predict([plain, turned])
+    assert first.probabilities == second.probabilities
+    upside_down = write_dicom("negative.dcm", 4095 - stored, bits=12)
+    assert predictor.predict([upside_down])[0].probabilities != first.probabilities
+
+
+def test_without_an_operating_point_the_threshold_is_one_half(predictor, images):
+    assert predictor.operating_point is None
+    for answer in predictor.predict(images):
+        assert answer.threshold == 0.5
+        assert answer.label == NAMES[answer.probabilities["Pneumonia"] >= 0.5]
+
+
+def test_the_operating_point_of_this_model_decides_and_its_decision_is_explained(trained, predictor, images, tmp_path):
+    highest = max(predictor.predict(images), key=lambda answer: answer.probabilities["Pneumonia"])
+    threshold = highest.probabilities["Pneumonia"] - 1e-4
+    strict = Predictor(with_point(trained, tmp_path, threshold, predictor.model_sha256), device="cpu")
+    answers = strict.predict(images)
+    assert {answer.threshold for answer in answers} == {threshold}
+    assert [answer.case for answer in answers if answer.label == "Pneumonia"] == [highest.case]
+    assert [strict.explain(answer.case).label for answer in answers] == [answer.label for answer in answers]
+
+
+def test_the_operating_point_of_another_model_is_warned_about_and_not_used(trained, images, tmp_path):
+    root = with_point(trained, tmp_path, 0.01, "ab" * 32)
+    with pytest.warns(LungScanWarning, match="belongs to another model"):
+        other = Predictor(root, device="cpu")
+    assert other.operating_point is None
+    assert other.predict(images[:1])[0].threshold == 0.5
+
+
+def test_an_explanation_has_map_and_picture_of_the_label_asked_for(predictor, images):
+    (answer,) = predictor.predict(images[3:4])
+    found = predictor.explain(images[3], "Normal")
+    assert (found.case, found.label) == (str(images[3]), "Normal")
+    assert found.probability == pytest.approx(answer.probabilities["Normal"], abs=1e-6)
+    assert found.saliency.shape == predictor.task.image_size
+    assert found.saliency.min() >= 0 and found.saliency.max() <= 1
+    assert found.image.shape == (1, 33, 40)
+
+
+def test_what_cannot_be_explained_is_an_error_of_ours(predictor, images, tmp_path):
+    with pytest.raises(ConfigError, match="no label 'Tuberculosis'; it has Normal, Pneumonia"):
+        predictor.explain(images[0], "Tuberculosis")
+    (tmp_path / "corrupt.dcm").write_bytes(b"not an image")
+    with pytest.raises(ReadError):
+        predictor.explain(tmp_path / "corrupt.dcm")
+
+
+def test_the_network_is_built_as_it_was_trained_not_as_the_config_says(predictor):
+    assert predictor.network.architecture["backbone"] == "test_efficientnet"
+    assert not predictor.network.training
+
+
+def test_a_bundle_without_a_model_says_what_makes_one():
+    with pytest.raises(CheckpointError, match="lungscan train"):
+        Predictor(BUNDLE, device="cpu")
