@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 
 class CachedImageDataset(CacheDataset):
-    """MONAI's :class:`~monai.data.CacheDataset`, which can also hand out its images as they are, without augmentation."""
+    """MONAI's :class:`~monai.data.CacheDataset`, which can also hand out its images without augmentation."""
 
     def plain(self) -> Dataset:
         """Return the same cases from the same cache, with every random transform left out."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from ignite.engine import Engine, Events
 from ignite.metrics import Metric
 
@@ -81,5 +80,3 @@ class PredictionMetric(Metric):
 
     def _collect(self, engine: Engine) -> None:
         self.update(zip(engine.state.batch, engine.state.output, strict=True))
-
-
