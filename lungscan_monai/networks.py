@@ -25,8 +25,8 @@ SALIENCY_LAYER = "backbone"
 """Name of the module whose output, the feature map ``(B, C, h, w)``, explanations look at."""
 
 _THREE_WAYS = (
-    "Choose one: (1) connect to the network, so that timm can download its ImageNet weights; (2) give a local file with "
-    "--weights /path/to/backbone.safetensors; (3) start from random values on purpose with --weights none."
+    "Choose one: (1) connect to the network, so that timm can download its ImageNet weights; (2) give a local file "
+    "with --weights /path/to/backbone.safetensors; (3) start from random values on purpose with --weights none."
 )
 
 
@@ -205,7 +205,7 @@ def _load_all(backbone: nn.Module, name: str, file: str) -> None:
 
 
 def _resolves(host: str) -> bool:
-    """Tell at once whether a download can be tried: the hub's client retries for most of a minute before it gives up."""
+    """Tell at once whether a download can be tried: the hub's client retries for most of a minute."""
     if urllib.request.getproxies():
         return True
     try:

@@ -25,7 +25,11 @@ class StratifiedSampler(Sampler[int]):
     """
 
     def __init__(
-        self, records: Sequence[Mapping[str, Any]], seed: int = 0, num_replicas: int | None = None, rank: int | None = None
+        self,
+        records: Sequence[Mapping[str, Any]],
+        seed: int = 0,
+        num_replicas: int | None = None,
+        rank: int | None = None,
     ) -> None:
         self.seed = seed
         self.num_replicas = idist.get_world_size() if num_replicas is None else num_replicas

@@ -52,7 +52,9 @@ def replacing(path: str | os.PathLike, manifest: Manifest | None = None, **facts
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:
-        raise OutputError(f"{path.parent}: cannot write here ({error.strerror}); choose another output folder") from error
+        raise OutputError(
+            f"{path.parent}: cannot write here ({error.strerror}); choose another output folder"
+        ) from error
     os.close(handle)
     part = Path(name)
     try:
