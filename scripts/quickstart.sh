@@ -16,8 +16,8 @@ lungscan data phantoms pneumonia_cxr "$output/phantoms" --count 600 --contrast 4
 # A small network learns from random weights: nothing is downloaded, and there is nothing to freeze.
 step "train"
 lungscan train pneumonia_cxr_classification --datalist "$output/phantoms/datalist.json" --output "$output/bundle" \
-    --overwrite --backbone test_efficientnet --weights none --epochs 18 \
-    -o head_epochs=0 -o trainable_blocks=null -o learning_rate=0.003 -o batch_size=16
+    --overwrite --backbone test_resnet --weights none --epochs 20 \
+    -o head_epochs=0 -o trainable_blocks=null -o learning_rate=0.002 -o batch_size=16
 
 step "evaluate, with a Grad-CAM explanation of every test case"
 lungscan evaluate "$output/bundle" --datalist "$output/phantoms/datalist.json" --output "$output/evaluation"
