@@ -22,7 +22,7 @@ from torch import nn
 from lungscan_monai.errors import ConfigError, WeightsError
 
 SALIENCY_LAYER = "backbone"
-"""Name of the module whose output, the feature map ``(B, C, h, w)``, explanations look at."""
+"""Name of the module whose output, the feature map ``(B, C, h, w)``, explanations look at unless told otherwise."""
 
 _THREE_WAYS = (
     "Choose one: (1) connect to the network, so that timm can download its ImageNet weights; (2) give a local file "
@@ -49,9 +49,11 @@ class TimmClassifier(nn.Module):
         mean: Mean of the pretraining, for each channel; None takes timm's entry for the backbone.
         std: Standard deviation of the pretraining, as `mean`.
         num_channels: Channels of the input.
+        saliency_layer: Name of the module whose output explanations look at, for instance ``"backbone.blocks.5"``.
 
     Raises:
-        ConfigError: If the backbone is unknown to timm or gives no feature map (a plain vision transformer).
+        ConfigError: If the backbone is unknown to timm or gives no feature map (a plain vision transformer), or there
+            is no such layer.
         WeightsError: If the weights cannot be had, or belong to another network.
     """
 
@@ -67,6 +69,7 @@ class TimmClassifier(nn.Module):
         mean: tuple[float, ...] | None = None,
         std: tuple[float, ...] | None = None,
         num_channels: int = 3,
+        saliency_layer: str = SALIENCY_LAYER,
     ) -> None:
         super().__init__()
         self.backbone = _create_backbone(backbone, str(weights), num_channels)
@@ -81,6 +84,9 @@ class TimmClassifier(nn.Module):
             "head_norm": head_norm,
             "num_channels": num_channels,
         }
+        if saliency_layer not in dict(self.named_modules()):
+            raise ConfigError(f"saliency_layer: {backbone} has no layer called {saliency_layer!r}")
+        self.saliency_layer = saliency_layer
         self.set_trainable_blocks(trainable_blocks)
         self.to(memory_format=torch.channels_last)
 

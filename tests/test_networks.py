@@ -113,3 +113,9 @@ def test_the_network_can_be_scripted():
     network, image = classifier().eval(), torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(torch.jit.script(network)(image), network(image))
+
+
+def test_the_layer_that_explanations_look_at_must_exist():
+    assert classifier(saliency_layer="backbone.blocks.2").saliency_layer == "backbone.blocks.2"
+    with pytest.raises(ConfigError, match="no layer called 'layer4'"):
+        classifier(saliency_layer="layer4")

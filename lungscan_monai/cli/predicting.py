@@ -105,13 +105,12 @@ def _explained(
     predictor: Predictor, paths: list[Path], output: Path, label: str | None, method: str
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Explain each file and store what was found; return what was explained, and what was rejected."""
-    from lungscan_monai.networks import SALIENCY_LAYER
     from lungscan_monai.saliency.storing import ExplanationStore
 
     explained: list[dict[str, Any]] = []
     rejects: list[dict[str, str]] = []
     with (
-        ExplanationStore(output, method, SALIENCY_LAYER, predictor.model_sha256) as store,
+        ExplanationStore(output, method, predictor.network.saliency_layer, predictor.model_sha256) as store,
         progress("explain") as show,
     ):
         for path in paths:

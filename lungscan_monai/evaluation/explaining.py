@@ -13,8 +13,8 @@ from monai.data import Dataset
 from lungscan_monai.errors import NotComputableError
 from lungscan_monai.evaluation.estimates import not_computable, rounded
 from lungscan_monai.metrics.intervals import wilson_interval
-from lungscan_monai.networks import SALIENCY_LAYER, TimmClassifier
-from lungscan_monai.saliency.cams import explain
+from lungscan_monai.networks import TimmClassifier
+from lungscan_monai.saliency.cams import explain, layer_of
 from lungscan_monai.saliency.storing import ExplanationStore
 from lungscan_monai.task import TaskSpec
 from lungscan_monai.transforms.reading import read_image
@@ -58,7 +58,7 @@ def explain_cases(
         ShapeError: If a mask has not the shape of its image.
     """
     outcomes: list[bool | None] = []
-    with ExplanationStore(folder, method, SALIENCY_LAYER, model_sha256) as store:
+    with ExplanationStore(folder, method, layer_of(network), model_sha256) as store:
         explained = _explained(network, dataset, indices, labels, task.kind, method)
         for record, label, probability, saliency in explained:
             lesion = _lesion(record)
@@ -67,7 +67,7 @@ def explain_cases(
             stored = store.add(record["case"], name, probability, saliency, image, shown)
             if lesion is not None:
                 outcomes.append(stored.get("hit"))
-    facts = {"folder": "explanations", "method": method, "layer": SALIENCY_LAYER, "cases": len(indices)}
+    facts = {"folder": "explanations", "method": method, "layer": layer_of(network), "cases": len(indices)}
     return {**facts, "pointing_game": _pointing_game(outcomes)}
 
 

@@ -79,6 +79,11 @@ METHODS = {"gradcam": GradCAM, "gradcam++": GradCAMpp, "occlusion": Occlusion}
 """The methods by name; each is made from (network, layer, kind) and has `explain`."""
 
 
+def layer_of(network: nn.Module) -> str:
+    """Return the name of the layer that explanations of this network look at: its own choice, or its feature map."""
+    return getattr(network, "saliency_layer", SALIENCY_LAYER)
+
+
 def explain(
     network: nn.Module,
     images: torch.Tensor,
@@ -99,7 +104,7 @@ def explain(
             None for the most probable one of each case.
         kind: ``"binary"``, ``"multiclass"`` or ``"multilabel"``.
         method: A name in :data:`METHODS`.
-        layer: Name of the layer to look at; None takes the network's feature map. Occlusion looks at none.
+        layer: Name of the layer to look at; None takes the network's own choice. Occlusion looks at none.
 
     Returns:
         Probabilities ``(B, n_labels)``, and maps float32 in [0, 1] with maximum 1 (or zero all over, where nothing
@@ -110,6 +115,6 @@ def explain(
     """
     if method not in METHODS:
         raise SaliencyError(f"no explanation method is called {method!r}; choose one of {', '.join(METHODS)}")
-    logits, maps = METHODS[method](network, layer or SALIENCY_LAYER, kind).explain(images, label_indices)
+    logits, maps = METHODS[method](network, layer or layer_of(network), kind).explain(images, label_indices)
     several = isinstance(label_indices, torch.Tensor) and label_indices.ndim == 2
     return probabilities(logits.float(), kind), maps if several else maps[:, 0]
