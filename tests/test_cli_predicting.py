@@ -42,6 +42,7 @@ class StandInPredictor:
 
     def __init__(self, root):
         self.task = load_task(root)
+        self.network = SimpleNamespace(saliency_layer="backbone")
 
     def predict(self, paths):
         assert len(paths) <= self.batch_size
