@@ -30,6 +30,8 @@ class FrozenFeatureDataset(Dataset):
         num_workers: Processes that read images.
         device: Where the backbone runs.
         seed: Seed of the augmented views.
+        bfloat16: Whether the backbone computes in bfloat16, several times as fast on processors that have it; the
+            features, float32 all the same, then differ in the third digit.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class FrozenFeatureDataset(Dataset):
         num_workers: int = 0,
         device: torch.device | str = "cpu",
         seed: int = 0,
+        bfloat16: bool = False,
     ) -> None:
         self._network = network
         self._dataset = dataset
@@ -48,6 +51,7 @@ class FrozenFeatureDataset(Dataset):
         self._options = {"batch_size": batch_size, "num_workers": num_workers}
         self._device = torch.device(device)
         self._seed = seed
+        self._bfloat16 = bfloat16
         self._items: list[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
@@ -74,7 +78,7 @@ class FrozenFeatureDataset(Dataset):
 
     def _forward(self, batches: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         for batch in batches:
-            with eval_mode(self._network):
+            with eval_mode(self._network), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
                 images = batch["image"].as_subclass(torch.Tensor).to(self._device)
                 pooled = self._network.features(images).mean(dim=(2, 3)).float().cpu()
             for row in range(len(pooled)):
