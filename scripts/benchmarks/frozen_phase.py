@@ -132,7 +132,10 @@ def main() -> None:
     for bfloat16 in (False, True):
         start = time.perf_counter()
         network = network_of(arguments)
-        data = [CachedImageDataset(records, transforms(), progress=False) for records in (training, validation)]
+        data = [
+            CachedImageDataset(records, transforms(), num_workers=2, progress=False)
+            for records in (training, validation)
+        ]
         features = [FrozenFeatureDataset(network, images, batch_size=BATCH_SIZE, bfloat16=bfloat16) for images in data]
         once = train(network.head, *features, training, arguments.epochs)
         seconds = time.perf_counter() - start
