@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
 
 from lungscan_monai.data.datalist import Case
@@ -60,7 +60,7 @@ def read_folder(
     if not root.is_dir():
         raise DatalistError(str(root), ["there is no such folder"])
     files = list(_files(root))
-    places = _places([file for file in files if not _is_hidden(file) and is_image(root / file)])
+    places = _places([file for file in files if not is_hidden(file) and is_image(root / file)])
     names = _label_names(root, {place.folder for place in places}, labels)
     index = {name.lower(): position for position, name in enumerate(names)}
     pattern = patient_pattern(patient_regex) if patient_regex else None
@@ -85,7 +85,8 @@ def read_folder(
     )
 
 
-def _is_hidden(file: PurePosixPath) -> bool:
+def is_hidden(file: PurePath) -> bool:
+    """Tell whether a file, or a folder that it lies in, is hidden or left behind by an archive."""
     return any(part.startswith(_HIDDEN_PREFIXES) for part in file.parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lungscan_monai.data.folders import is_image
+from lungscan_monai.data.folders import is_hidden, is_image
 from lungscan_monai.errors import DataError
 
 
@@ -21,7 +21,7 @@ def image_records(folder: str | os.PathLike) -> list[dict[str, str]]:
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder; give the images' folder with --dataset_dir")
     names = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    images = [name for name in names if not any(part.startswith(".") for part in name.parts) and is_image(root / name)]
+    images = [name for name in names if not is_hidden(name) and is_image(root / name)]
     if not images:
         raise DataError(f"{root}: none of its {len(names)} files is an image")
     return [{"image": str(root / name), "case": str(name)} for name in images]
