@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,9 +18,8 @@ from lungscan_monai.errors import (
     BundleNotFoundError,
     CheckpointError,
     ConfigError,
-    DataError,
-    LungScanError,
     OutputError,
+    own_error,
 )
 from lungscan_monai.model_files import MODEL_NAME
 from lungscan_monai.overrides import SEPARATOR, known_ids, require_none_unknown
@@ -31,7 +29,6 @@ BUNDLES_VARIABLE = "LUNGSCAN_BUNDLES"
 BUNDLES_FOLDER = "monai_bundles"
 
 _METADATA = Path("configs") / "metadata.json"
-_ERROR_OF_A_WORKER = re.compile(r"^(?:Original )?lungscan_monai\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 def is_bundle(folder: str | os.PathLike) -> bool:
@@ -224,26 +221,3 @@ def _own_errors() -> Iterator[None]:
         if own is None or own is error:
             raise
         raise own from None
-
-
-def own_error(error: BaseException) -> LungScanError | None:
-    """Return the first error of ours among an error and those that led to it, None if there is none.
-
-    Of an error in a worker process of a data loader torch keeps nothing but the text; it comes back as a DataError.
-    """
-    for member in chain_of(error):
-        if isinstance(member, LungScanError):
-            return member
-        if from_worker := _ERROR_OF_A_WORKER.search(str(member)):
-            return DataError(from_worker[1])
-    return None
-
-
-def chain_of(error: BaseException) -> list[BaseException]:
-    """Return an error, the one that led to it, and so on; the last is where it began."""
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    return chain

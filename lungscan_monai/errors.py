@@ -27,7 +27,10 @@ Each class says with which exit code the command line ends when it meets one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_ERROR_OF_A_WORKER = re.compile(r"^(?:Original )?lungscan_monai\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 class LungScanWarning(UserWarning):
@@ -159,3 +162,26 @@ class MissingDependencyError(LungScanError, ImportError):
     """An optional package is not installed, or an installed one does not fit the others."""
 
     exit_code = 9
+
+
+def own_error(error: BaseException) -> LungScanError | None:
+    """Return the first error of ours among an error and those that led to it, None if there is none.
+
+    Of an error in a worker process of a data loader torch keeps nothing but the text; it comes back as a DataError.
+    """
+    for member in chain_of(error):
+        if isinstance(member, LungScanError):
+            return member
+        if from_worker := _ERROR_OF_A_WORKER.search(str(member)):
+            return DataError(from_worker[1])
+    return None
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """Return an error, the one that led to it, and so on; the last is where it began."""
+    chain: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return chain

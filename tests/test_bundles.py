@@ -14,7 +14,7 @@ import pytest
 from monai.bundle import ConfigWorkflow
 from pictures import metadata_of, spots
 
-from lungscan_monai.bundles import own_error
+from lungscan_monai.errors import own_error
 from lungscan_monai.inference.predictor import Prediction, Predictor
 from lungscan_monai.overrides import known_ids
 from lungscan_monai.task import load_task

@@ -10,11 +10,9 @@ import pytest
 
 from lungscan_monai.bundles import (
     bundle_folders,
-    chain_of,
     find_bundle,
     find_bundles,
     has_model,
-    own_error,
     require_known_overrides,
     require_model,
     run_workflow,
@@ -29,6 +27,8 @@ from lungscan_monai.errors import (
     ReadError,
     TaskError,
     UnknownOverrideError,
+    chain_of,
+    own_error,
 )
 from lungscan_monai.task import load_task
 

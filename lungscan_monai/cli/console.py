@@ -17,8 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lungscan_monai.bundles import chain_of, own_error
-from lungscan_monai.errors import LungScanWarning
+from lungscan_monai.errors import LungScanWarning, chain_of, own_error
 
 EXIT_CODES = {
     0: "all went well",
