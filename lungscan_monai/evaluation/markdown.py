@@ -50,7 +50,7 @@ def render_markdown(report: dict[str, Any], figures: Iterable[str] = ()) -> str:
         "clinical decision may rest on them.",
         _warnings(report["warnings"]),
         "## What was evaluated\n\n" + _evaluated(report),
-        "## Results\n\n" + _results(report),
+        "## Results\n\n" + results_in_tables(report),
         "## Operating points\n\n" + _operating_points(report),
         _figures(figures),
         _explanations(report),
@@ -111,7 +111,8 @@ def _share(label: dict[str, Any]) -> str:
     return "none assessed" if label["prevalence"] is None else f"{label['prevalence']:.1%}"
 
 
-def _results(report: dict[str, Any]) -> str:
+def results_in_tables(report: dict[str, Any]) -> str:
+    """Return the numbers of a report with their intervals, as the tables that the page and model cards show."""
     labels, overall = report["labels"], report["overall"]
     if len(labels) == 1:
         return _metric_table(_cell(labels[0]["label"]), labels[0]["metrics"]) + "\n\n" + _outcomes(labels)
