@@ -218,7 +218,7 @@ def check_memory() -> Check:
     found = f"{total / _GIB:.1f} GiB"
     if total >= _SMALLEST_MEMORY:
         return Check("memory", OK, found)
-    return Check("memory", NOTE, found, "lower -o batch_size and -o cache_rate if training runs out of memory")
+    return Check("memory", NOTE, found, "lower -o batch_size or give -o cache_dir=DIR if training runs out of memory")
 
 
 def check_disk(folder: str | os.PathLike) -> Check:

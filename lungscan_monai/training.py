@@ -41,11 +41,22 @@ class TrainingRun:
         self.history: list[dict[str, Any]] = []
         self._trainers: dict[str, Trainer] = {}
         self._stateful: dict[str, dict[str, Any]] = {}
+        self._validated: dict[str, nn.Module] = {}
 
-    def register(self, phase: str, trainer: Trainer, stateful: dict[str, Any]) -> None:
-        """Add the next phase: its trainer, and what must be restored with it (optimizer, schedule)."""
+    def register(
+        self, phase: str, trainer: Trainer, stateful: dict[str, Any], validated: nn.Module | None = None
+    ) -> None:
+        """Add the next phase.
+
+        Args:
+            phase: Its name.
+            trainer: Its trainer.
+            stateful: What must be restored with it (optimizer, schedule, average).
+            validated: The network that is validated and saved, where it is not the one that is trained.
+        """
         self._trainers[phase] = trainer
         self._stateful[phase] = stateful
+        self._validated[phase] = validated or self.network
 
     def epoch_completed(self, phase: str, trainer: Trainer, numbers: dict[str, Any], store: bool) -> None:
         """Take in one epoch.
@@ -61,7 +72,7 @@ class TrainingRun:
         if not store:
             return
         if is_best:
-            self.store.save_model(self.network, phase=phase, epoch=trainer.state.epoch, **_finite(numbers))
+            self.store.save_model(self._validated[phase], phase=phase, epoch=trainer.state.epoch, **_finite(numbers))
         self._save(phase, finished=False)
 
     def epochs_since_best(self, phase: str) -> int:

@@ -9,6 +9,7 @@ from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 
+from lungscan_monai.averaging import WeightAverage
 from lungscan_monai.training import TrainingRun
 
 
@@ -23,10 +24,17 @@ class CheckpointHandler:
         evaluator: The evaluator that validates this phase.
         optimizer: The phase's optimizer.
         lr_scheduler: The phase's learning-rate schedule, if it has one.
+        average: The phase's average of the weights, if it has one; then this is what is validated and saved.
     """
 
     def __init__(
-        self, run: TrainingRun, phase: str, evaluator: Engine, optimizer: Any, lr_scheduler: Any = None
+        self,
+        run: TrainingRun,
+        phase: str,
+        evaluator: Engine,
+        optimizer: Any,
+        lr_scheduler: Any = None,
+        average: WeightAverage | None = None,
     ) -> None:
         self.run = run
         self.phase = phase
@@ -34,11 +42,14 @@ class CheckpointHandler:
         self.stateful = {"optimizer": optimizer}
         if lr_scheduler is not None:
             self.stateful["lr_scheduler"] = lr_scheduler
+        if average is not None:
+            self.stateful["average"] = average
+        self._average = average
         self._losses: list[float] = []
 
     def attach(self, engine: Engine) -> None:
         """Store after every epoch of `engine`, and take part in the run's resuming."""
-        self.run.register(self.phase, engine, self.stateful)
+        self.run.register(self.phase, engine, self.stateful, self._average and self._average.network)
         engine.add_event_handler(Events.EPOCH_STARTED, lambda _: self._losses.clear())
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, lambda _: self._losses.append(_loss(engine)))
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)

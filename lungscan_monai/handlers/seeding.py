@@ -9,24 +9,32 @@ import numpy as np
 import torch
 from ignite import distributed as idist
 from ignite.engine import Engine, Events
-from monai.data.utils import set_rnd
+
+from lungscan_monai.batches import BatchPreparation
 
 
 class EpochSeedHandler:
-    """Seed Python, NumPy, torch, the data set's transforms and the sampler from (seed, phase, epoch, rank).
+    """Seed Python, NumPy, torch, the random transforms and the sampler from (seed, phase, epoch, rank).
 
     Args:
         seed: The run's seed.
         phase: Name of the phase; different phases draw different numbers.
-        dataset: The training data set, whose transforms draw from states of their own.
         sampler: The training sampler; its ``set_epoch`` is called.
+        preparation: What changes the batches at random, if anything.
         rank: Rank of this process; None takes the running one's. Ranks that must draw alike all give 0.
     """
 
-    def __init__(self, seed: int, phase: str, dataset: Any, sampler: Any, rank: int | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        phase: str,
+        sampler: Any,
+        preparation: BatchPreparation | None = None,
+        rank: int | None = None,
+    ) -> None:
         self._key = (seed, *phase.encode(), idist.get_rank() if rank is None else rank)
-        self._dataset = dataset
         self._sampler = sampler
+        self._preparation = preparation
 
     def attach(self, engine: Engine) -> None:
         """Seed at the start of every epoch of `engine`."""
@@ -39,5 +47,6 @@ class EpochSeedHandler:
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)
-        set_rnd(self._dataset, seed=seed)
+        if self._preparation is not None:
+            self._preparation.seed(seed)
         self._sampler.set_epoch(epoch)

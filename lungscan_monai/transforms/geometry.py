@@ -1,95 +1,90 @@
-"""Random rotation, shift, zoom and flip of pictures, in one resampling.
+"""Random rotation, shift, zoom and flip of a batch of pictures, in one resampling.
 
-The parameters are drawn first and then applied by a deterministic function, so that a drawn geometry can be seen,
-repeated, and given to several pictures of one case.
+The parameters are drawn first, for every picture its own, and then applied by a deterministic function, so that a drawn
+geometry can be seen and repeated.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from monai.config import KeysCollection
-from monai.transforms import Affine, MapTransform, RandomizableTransform
+from torch.nn import functional
 
 from lungscan_monai.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a picture is moved about its centre: flipped first, then zoomed, rotated, and shifted.
+    """How each picture of a batch is moved about its centre: flipped first, then zoomed, rotated, and shifted.
 
     Args:
-        degrees: Rotation as seen on a screen, counter-clockwise.
-        shift_down: Shift of the content in fractions of the picture's height.
-        shift_right: Shift of the content in fractions of the picture's width.
-        zoom: Magnification, above 0.
-        flip_left_right: Whether left and right change places.
-        flip_up_down: Whether top and bottom change places.
+        degrees: Rotations as seen on a screen, counter-clockwise, shape ``(B,)`` like all others.
+        shift_down: Shifts of the content in fractions of the picture's height.
+        shift_right: Shifts of the content in fractions of the picture's width.
+        zoom: Magnifications, above 0.
+        flip_left_right: 1 where left and right change places, else 0.
+        flip_up_down: 1 where top and bottom change places, else 0.
     """
 
-    degrees: float = 0.0
-    shift_down: float = 0.0
-    shift_right: float = 0.0
-    zoom: float = 1.0
-    flip_left_right: bool = False
-    flip_up_down: bool = False
+    degrees: torch.Tensor
+    shift_down: torch.Tensor
+    shift_right: torch.Tensor
+    zoom: torch.Tensor
+    flip_left_right: torch.Tensor
+    flip_up_down: torch.Tensor
 
-    def sampling_matrix(self, height: int, width: int) -> np.ndarray:
-        """Where each place of the result is taken from.
+    def sampling_matrices(self, height: int, width: int) -> torch.Tensor:
+        """Where each place of the results is taken from.
 
         Args:
-            height: Rows of the picture.
-            width: Columns of the picture.
+            height: Rows of the pictures.
+            width: Columns of the pictures.
 
         Returns:
-            Homogeneous matrix of shape ``(3, 3)`` from (row, column, 1) of the result to that of the source, both in
-            pixels from the centre.
+            Shape ``(B, 2, 3)``: from (x, y, 1) of a result to (x, y) of its source, both from -1 to 1 between the
+            picture's outer edges (``affine_grid`` with ``align_corners=False``).
         """
-        cosine, sine = math.cos(math.radians(self.degrees)), math.sin(math.radians(self.degrees))
-        rotate = np.array([[cosine, sine], [-sine, cosine]])  # from result to source, rows pointing down
-        flip = np.diag([-1.0 if self.flip_up_down else 1.0, -1.0 if self.flip_left_right else 1.0])
-        matrix = np.eye(3)
-        matrix[:2, :2] = flip @ rotate / self.zoom
-        matrix[:2, 2] = -matrix[:2, :2] @ (self.shift_down * height, self.shift_right * width)
-        return matrix
+        radians = torch.deg2rad(self.degrees)
+        cosine, sine = torch.cos(radians) / self.zoom, torch.sin(radians) / self.zoom
+        flip_x, flip_y = 1 - 2 * self.flip_left_right, 1 - 2 * self.flip_up_down
+        aspect = height / width
+        matrix = torch.stack(
+            [flip_x * cosine, -flip_x * sine * aspect, flip_y * sine / aspect, flip_y * cosine], dim=-1
+        ).view(-1, 2, 2)
+        shift = 2 * torch.stack([self.shift_right, self.shift_down], dim=-1)
+        return torch.cat([matrix, -matrix @ shift[..., None]], dim=-1)
 
 
-def move(image: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+def move(images: torch.Tensor, geometry: Geometry) -> torch.Tensor:
     """Apply a geometry: bilinear, with 0 where nothing was.
 
     Args:
-        image: Rows first, shape ``(C, H, W)``.
-        geometry: How to move it.
+        images: Rows first, shape ``(B, C, H, W)``.
+        geometry: How to move each of them.
 
     Returns:
-        Same shape, float32; a MetaTensor keeps its meta data.
+        Same shape and type.
 
     Raises:
-        DataError: If the image has another number of dimensions.
+        DataError: If the images have another number of dimensions.
     """
-    if image.ndim != 3:
-        raise DataError(f"picture of shape {tuple(image.shape)}, expected (C, H, W)")
-    matrix = geometry.sampling_matrix(*image.shape[1:])
-    return Affine(affine=matrix, mode="bilinear", padding_mode="zeros", image_only=True)(image)
+    if images.ndim != 4:
+        raise DataError(f"pictures of shape {tuple(images.shape)}, expected (B, C, H, W)")
+    matrices = geometry.sampling_matrices(*images.shape[2:]).to(images)
+    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-class RandGeometryd(RandomizableTransform, MapTransform):
-    """Move pictures at random; all entries named by `keys` alike.
+class RandomGeometry:
+    """Move every picture of a batch at random, drawing from torch's global random state.
 
     Args:
-        keys: Entries to transform, shape ``(C, H, W)``, rows first.
         rotate_degrees: Rotation is drawn evenly from plus or minus this angle.
         translate_fraction: Shifts are drawn from plus or minus this fraction of the height and of the width.
         zoom_fraction: Magnification is drawn from 1 plus or minus this fraction; below 1.
         flip_left_right: Probability of a flip of left and right (the last axis).
         flip_up_down: Probability of a flip of top and bottom.
-        prob: Probability that anything is done at all.
-        allow_missing_keys: Whether an entry may be missing.
 
     Raises:
         ConfigError: If a parameter is out of range.
@@ -97,56 +92,41 @@ class RandGeometryd(RandomizableTransform, MapTransform):
 
     def __init__(
         self,
-        keys: KeysCollection,
-        rotate_degrees: float = 10.0,
-        translate_fraction: float = 0.1,
-        zoom_fraction: float = 0.1,
-        flip_left_right: float = 0.5,
+        rotate_degrees: float = 0.0,
+        translate_fraction: float = 0.0,
+        zoom_fraction: float = 0.0,
+        flip_left_right: float = 0.0,
         flip_up_down: float = 0.0,
-        prob: float = 1.0,
-        allow_missing_keys: bool = False,
     ) -> None:
-        MapTransform.__init__(self, keys, allow_missing_keys)
-        RandomizableTransform.__init__(self, prob)
-        chances = {"flip_left_right": flip_left_right, "flip_up_down": flip_up_down, "prob": prob}
-        for name, chance in chances.items():
-            _check_range(name, chance, 1.0)
-        _check_range("rotate_degrees", rotate_degrees, 180.0)
-        _check_range("translate_fraction", translate_fraction, 1.0)
-        _check_range("zoom_fraction", zoom_fraction, 0.99)
+        limits = {
+            "rotate_degrees": (rotate_degrees, 180.0),
+            "translate_fraction": (translate_fraction, 1.0),
+            "zoom_fraction": (zoom_fraction, 0.99),
+            "flip_left_right": (flip_left_right, 1.0),
+            "flip_up_down": (flip_up_down, 1.0),
+        }
+        for name, (value, largest) in limits.items():
+            if not 0 <= value <= largest:
+                raise ConfigError(f"{name} is {value}, expected a number from 0 to {largest}")
         self.rotate_degrees = rotate_degrees
         self.translate_fraction = translate_fraction
         self.zoom_fraction = zoom_fraction
         self.flip_left_right = flip_left_right
         self.flip_up_down = flip_up_down
-        self.geometry = Geometry()
 
-    def randomize(self, data: Any = None) -> None:
-        """Draw `geometry` from the random state; always the same number of draws."""
-        super().randomize(data)
-        self.geometry = Geometry(
-            degrees=self.R.uniform(-self.rotate_degrees, self.rotate_degrees),
-            shift_down=self.R.uniform(-self.translate_fraction, self.translate_fraction),
-            shift_right=self.R.uniform(-self.translate_fraction, self.translate_fraction),
-            zoom=1 + self.R.uniform(-self.zoom_fraction, self.zoom_fraction),
-            flip_left_right=bool(self.R.random_sample() < self.flip_left_right),
-            flip_up_down=bool(self.R.random_sample() < self.flip_up_down),
+    def draw(self, count: int) -> Geometry:
+        """Draw the geometry of `count` pictures; always the same number of draws."""
+        even = 2 * torch.rand(4, count) - 1
+        chance = torch.rand(2, count)
+        return Geometry(
+            degrees=self.rotate_degrees * even[0],
+            shift_down=self.translate_fraction * even[1],
+            shift_right=self.translate_fraction * even[2],
+            zoom=1 + self.zoom_fraction * even[3],
+            flip_left_right=(chance[0] < self.flip_left_right).float(),
+            flip_up_down=(chance[1] < self.flip_up_down).float(),
         )
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Draw a geometry and move every entry named by `keys` by it.
-
-        Raises:
-            DataError: If an entry is not of shape ``(C, H, W)``.
-        """
-        result = dict(data)
-        self.randomize()
-        if self._do_transform:
-            for key in self.key_iterator(result):
-                result[key] = move(result[key], self.geometry)
-        return result
-
-
-def _check_range(name: str, value: float, largest: float) -> None:
-    if not 0 <= value <= largest:
-        raise ConfigError(f"{name} is {value}, expected a number from 0 to {largest}")
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Draw a geometry and move the pictures ``(B, C, H, W)`` by it."""
+        return move(images, self.draw(len(images)))

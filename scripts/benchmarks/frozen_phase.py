@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -19,8 +20,10 @@ from monai.data import DataLoader, Dataset
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.transforms import Compose, EnsureTyped, LoadImaged, RepeatChanneld, Resized
 
-from lungscan_monai.caching import CachedImageDataset
+from lungscan_monai.batches import as_one
+from lungscan_monai.caching import CachedImages
 from lungscan_monai.data.datalist import monai_records
+from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.features import FrozenFeatureDataset
 from lungscan_monai.handlers.predictions import PredictionMetric
 from lungscan_monai.losses import WeightedBCEWithLogitsLoss, balanced_class_weights
@@ -39,17 +42,20 @@ TASK = TaskSpec("benchmark", "benchmark", "0", "binary", ("Normal", "Pneumonia")
 BATCH_SIZE = 32
 
 
-def transforms() -> Compose:
-    """Return the bundle's preprocessing, without augmentation, so that both ways see the same pictures."""
+def reading() -> Compose:
+    """Return the bundle's deterministic preprocessing."""
     steps = [
         LoadImaged("image", reader=MedicalImageReader()),
         ToChannelsd("image", num_channels=1),
         Resized("image", TASK.image_size, mode="area"),
-        RepeatChanneld("image", repeats=3),
-        EncodeLabeld("label", TASK),
-        EnsureTyped("image", track_meta=False),
     ]
     return Compose(steps)
+
+
+def naive_transforms() -> Compose:
+    """Return the same as a script would write it: up to the tensors that the network is given."""
+    steps = [RepeatChanneld("image", repeats=3), EncodeLabeld("label", TASK), EnsureTyped("image", track_meta=False)]
+    return Compose([*reading().transforms, *steps])
 
 
 def network_of(arguments: argparse.Namespace) -> TimmClassifier:
@@ -70,12 +76,19 @@ class NaiveNetwork(torch.nn.Module):
         return self.network.classify(self.network.backbone((image - self.network.mean) / self.network.std))
 
 
-def train(network: torch.nn.Module, training: Dataset, validation: Dataset, records: list, epochs: int):
+def train(
+    network: torch.nn.Module,
+    training: Dataset,
+    validation: Dataset,
+    records: list,
+    epochs: int,
+    **loading: Callable,
+) -> Predictions:
     """Train and validate after every epoch, as the bundle does; return the predictions of the last epoch."""
     metric = PredictionMetric(TASK)
     evaluator = SupervisedEvaluator(
         "cpu",
-        DataLoader(validation, batch_size=BATCH_SIZE),
+        DataLoader(validation, batch_size=BATCH_SIZE, **loading),
         network,
         postprocessing=Probabilitiesd("pred", TASK),
         key_val_metric={"roc_auc": metric},
@@ -83,7 +96,7 @@ def train(network: torch.nn.Module, training: Dataset, validation: Dataset, reco
     trainer = SupervisedTrainer(
         "cpu",
         epochs,
-        DataLoader(training, batch_size=BATCH_SIZE, sampler=StratifiedSampler(records)),
+        DataLoader(training, batch_size=BATCH_SIZE, sampler=StratifiedSampler(records), **loading),
         network,
         torch.optim.Adam([p for p in network.parameters() if p.requires_grad], 1e-3),
         WeightedBCEWithLogitsLoss(balanced_class_weights(records, 2)),
@@ -95,7 +108,7 @@ def train(network: torch.nn.Module, training: Dataset, validation: Dataset, reco
     return metric.predictions()
 
 
-def auc_with_interval(predictions) -> str:
+def auc_with_interval(predictions: Predictions) -> str:
     """Return the ROC AUC and its 95 % interval by bootstrap over patients."""
     target = next(iter(predictions.targets()))
     value = roc_auc(target.y_true, target.y_score)
@@ -123,7 +136,7 @@ def main() -> None:
     )
 
     start = time.perf_counter()
-    data = Dataset(training, transforms()), Dataset(validation, transforms())
+    data = Dataset(training, naive_transforms()), Dataset(validation, naive_transforms())
     naive = train(NaiveNetwork(network_of(arguments)), *data, training, arguments.epochs)
     naive_seconds = time.perf_counter() - start
 
@@ -132,12 +145,9 @@ def main() -> None:
     for bfloat16 in (False, True):
         start = time.perf_counter()
         network = network_of(arguments)
-        data = [
-            CachedImageDataset(records, transforms(), num_workers=2, progress=False)
-            for records in (training, validation)
-        ]
+        data = [CachedImages(records, reading(), TASK) for records in (training, validation)]
         features = [FrozenFeatureDataset(network, images, batch_size=BATCH_SIZE, bfloat16=bfloat16) for images in data]
-        once = train(network.head, *features, training, arguments.epochs)
+        once = train(network.head, *features, training, arguments.epochs, collate_fn=as_one)
         seconds = time.perf_counter() - start
         name = "bfloat16" if bfloat16 else "float32"
         print(f"features once, in {name:8}: {seconds:7.1f} s, validation AUC {auc_with_interval(once)}")

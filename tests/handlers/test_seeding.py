@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine
-from monai.data import Dataset
-from monai.transforms import Compose, RandGaussianNoise
+from monai.transforms import RandGaussianNoise
 
+from lungscan_monai.batches import BatchPreparation
 from lungscan_monai.handlers.seeding import EpochSeedHandler
+
+BLACK = {"image": torch.zeros(1, 1, 2, 2)}
+
+
+def noisy():
+    return BatchPreparation([RandGaussianNoise(prob=1.0)])
 
 
 class Sampler:
@@ -18,16 +24,15 @@ class Sampler:
 
 
 def draws(epochs=(1,), seed=0, phase="head", rank=0):
-    """Return what Python, NumPy, torch and a transform of the data set draw in each epoch, and the sampler's epoch."""
-    dataset = Dataset([torch.zeros(1, 2, 2)], Compose([RandGaussianNoise(prob=1.0)]))
-    sampler, drawn = Sampler(), []
+    """Return what Python, NumPy, torch and a MONAI transform draw in each epoch, and the sampler's epoch."""
+    preparation, sampler, drawn = noisy(), Sampler(), []
 
     def step(engine, batch):
-        noise = dataset[0].flatten().tolist()
+        noise = preparation.images(BLACK).flatten().tolist()
         drawn.append((random.random(), np.random.rand(), torch.rand(1).item(), *noise, sampler.epoch))
 
     engine = Engine(step)
-    EpochSeedHandler(seed, phase, dataset, sampler, rank).attach(engine)
+    EpochSeedHandler(seed, phase, sampler, preparation, rank).attach(engine)
     engine.run([0], max_epochs=max(epochs))
     return [drawn[epoch - 1] for epoch in epochs]
 
@@ -39,11 +44,11 @@ def test_the_same_epoch_draws_the_same_numbers():
 def test_an_epoch_does_not_depend_on_what_was_drawn_before_it():
     expected = draws(epochs=(3,))[0]
     random.seed(7), np.random.seed(7), torch.manual_seed(7)
-    dataset, sampler = Dataset([torch.zeros(1, 2, 2)], Compose([RandGaussianNoise(prob=1.0)])), Sampler()
+    preparation, sampler = noisy(), Sampler()
     engine = Engine(lambda engine, batch: None)
     engine.state.epoch = 3
-    EpochSeedHandler(0, "head", dataset, sampler, 0)(engine)
-    noise = dataset[0].flatten().tolist()
+    EpochSeedHandler(0, "head", sampler, preparation, 0)(engine)
+    noise = preparation.images(BLACK).flatten().tolist()
     assert (random.random(), np.random.rand(), torch.rand(1).item(), *noise, sampler.epoch) == expected
 
 
