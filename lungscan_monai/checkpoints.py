@@ -148,9 +148,9 @@ def _require_same_model(entry: dict[str, Any], network: TimmClassifier, task: Ta
     if labels != list(task.label_names):
         raise WeightsError(f"{path} was trained for the labels {labels}, expected {list(task.label_names)}")
     for name, trained in entry.get("architecture", {}).items():
-        if network.architecture[name] != trained:
+        if network.architecture.get(name) != trained:
             raise WeightsError(
-                f"{path} was trained with {name} = {trained}, this network has {network.architecture[name]}; "
+                f"{path} was trained with {name} = {trained}, this network has {network.architecture.get(name)}; "
                 f"give --{name} {trained}, or train again"
             )
 

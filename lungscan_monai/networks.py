@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class TimmClassifier(nn.Module):
         std: Standard deviation of the pretraining, as `mean`.
         num_channels: Channels of the input.
         saliency_layer: Name of the module whose output explanations look at, for instance ``"backbone.blocks.5"``.
+        image_size: Rows and columns of the images that it is trained on. It takes others, too; but a trained model is
+            applied at its own size, so that this is recorded with it. None records nothing.
 
     Raises:
         ConfigError: If the backbone is unknown to timm or gives no feature map (a plain vision transformer), or there
@@ -70,6 +73,7 @@ class TimmClassifier(nn.Module):
         std: tuple[float, ...] | None = None,
         num_channels: int = 3,
         saliency_layer: str = SALIENCY_LAYER,
+        image_size: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = _create_backbone(backbone, str(weights), num_channels)
@@ -83,6 +87,7 @@ class TimmClassifier(nn.Module):
             "hidden_features": hidden_features,
             "head_norm": head_norm,
             "num_channels": num_channels,
+            **({} if image_size is None else {"image_size": list(image_size)}),
         }
         if saliency_layer not in dict(self.named_modules()):
             raise ConfigError(f"saliency_layer: {backbone} has no layer called {saliency_layer!r}")

@@ -30,6 +30,12 @@ def test_every_backbone_of_the_pneumonia_task_gives_one_logit(backbone):
         assert network(torch.rand(2, 3, 64, 64)).shape == (2, 1)
 
 
+def test_the_image_size_is_recorded_where_it_is_known_and_changes_nothing_else():
+    sized, unsized = classifier(image_size=(64, 48)), classifier()
+    assert sized.architecture == {**unsized.architecture, "image_size": [64, 48]}
+    assert all(torch.equal(value, unsized.state_dict()[name]) for name, value in sized.state_dict().items())
+
+
 def test_forward_is_features_then_classify():
     network, image = classifier().eval(), torch.rand(2, 3, 64, 64)
     with torch.no_grad():

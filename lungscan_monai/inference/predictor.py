@@ -183,7 +183,9 @@ def _inference_config(root: Path) -> ConfigParser:
     parser.read_config(str(root / "configs" / "inference.json"))
     parser["bundle_root"] = str(root)
     for name, value in recorded_architecture(root / "models").items():
-        if name in parser.get("network_def"):
+        if name in parser.get():
+            parser[name] = value  # a setting of the whole config, as the backbone and the image size are
+        elif name in parser.get("network_def"):
             parser[f"network_def#{name}"] = value
     return parser
 

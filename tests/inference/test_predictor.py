@@ -71,6 +71,13 @@ def test_a_bad_file_among_good_ones_is_rejected_and_the_others_are_answered(pred
         assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
 
 
+def test_a_model_is_applied_at_the_image_size_that_it_was_trained_at(images, tmp_path):
+    root = shutil.copytree(BUNDLE, tmp_path / BUNDLE.name)
+    network = TimmClassifier("test_efficientnet", 1, weights="none", image_size=(64, 48))
+    CheckpointStore(root / "models", load_task(root)).save_model(network, epoch=1)
+    assert Predictor(root, device="cpu").explain(images[0]).saliency.shape == (64, 48)
+
+
 def test_an_answer_does_not_depend_on_the_batch(predictor, images):
     together = predictor.predict(images)
     for image, answer in zip(images, together, strict=True):
