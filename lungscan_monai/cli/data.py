@@ -1,16 +1,20 @@
-"""`lungscan data`: import a data set, or simulate one."""
+"""`lungscan data`: import a data set, simulate one, or describe one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lungscan_monai.bundles import find_bundle
 from lungscan_monai.cli.console import Json, epilog, guarded, print_json, print_table, progress, say, working
+from lungscan_monai.task import load_task
 
 if TYPE_CHECKING:
     from lungscan_monai.data.audit import AuditReport
+    from lungscan_monai.data.tables import TableOptions
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -20,9 +24,15 @@ app = typer.Typer(no_args_is_help=True)
 def import_(
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="Class folders, a table (CSV), a .npz file, or a MedMNIST name."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="Class folders, a table (CSV), a .npz file, a MedMNIST name, or kaggle:owner/dataset.",
+        ),
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="The datalist to write.")] = Path("datalist.json"),
+    task: Annotated[
+        str | None, typer.Option(metavar="BUNDLE", help="Take labels and kind from this bundle; see lungscan list.")
+    ] = None,
     format_: Annotated[
         str, typer.Option("--format", metavar="auto|folder|csv|npz|medmnist", help="What SOURCE is.")
     ] = "auto",
@@ -36,12 +46,33 @@ def import_(
         str | None,
         typer.Option(metavar="REGEX", help="Finds the patient in a file name with one group; or kermany, or nih."),
     ] = None,
+    blocks: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Slices without patients: N blocks of consecutive numbers in each class."
+        ),
+    ] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LABEL=DIR", help="Add all pictures below a folder under one label; several times."),
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(metavar="USE=NAME", help="Name of an unusual column, as in image=png_file; several times."),
     ] = None,
     image_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of a table's images, if not its own.")
+    ] = None,
+    present_only: Annotated[
+        bool, typer.Option("--present-only", help="Leave out the rows of a table whose image is not there.")
+    ] = False,
+    official_lists: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of train_val_list.txt and test_list.txt, if not the table's."),
+    ] = None,
+    list_: Annotated[
+        list[str] | None,
+        typer.Option("--list", metavar="SECTION=FILE", help="Names of a table's images for train, val or test."),
     ] = None,
     split: Annotated[
         str | None,
@@ -56,34 +87,34 @@ def import_(
 
     Examples:
 
-    lungscan data import chest_xray/ --output datalist.json --patient-regex kermany
+    lungscan data import chest_xray/ --output datalist.json --task pneumonia_cxr_classification --patient-regex kermany
 
     lungscan data import cases.csv --output datalist.json --column image=png_file --split 0.7,0.1,0.2
 
-    lungscan data import pneumoniamnist.npz --output data/datalist.json
+    lungscan data import slices/ --labels Normal,Benign,Malignant --blocks 10 --split 0.7,0.1,0.2
+
+    lungscan data import films/ --labels Normal,Pneumonia,Unknown --add Unknown=strangers/
     """
-    options: dict[str, Any] = {
-        "output": output,
-        "format": format_,
-        "kind": kind,
-        "labels": None if labels is None else [name.strip() for name in labels.split(",")],
-        "patient_regex": patient_regex,
-        "columns": _columns(column) or None,
-        "image_dir": image_dir,
-        "fractions": None if split is None else _fractions(split),
-        "seed": seed,
-    }
     with working():
         from lungscan_monai.data.importing import import_dataset
 
-        imported = import_dataset(source, **options)
+        options = {
+            **_labels_and_kind(task, labels, kind),
+            "table": _table_options(column, image_dir, official_lists, list_, present_only),
+            "added": list(_pairs(add, "--add", "LABEL=DIR, as in Unknown=strangers")),
+            "fractions": None if split is None else _fractions(split),
+        }
+        imported = import_dataset(
+            source, output=output, format=format_, patient_regex=patient_regex, blocks=blocks, seed=seed, **options
+        )
     datalist, report = imported.datalist, imported.audit
     if json_:
         facts = {"datalist": str(imported.path), "kind": datalist.kind, "labels": list(datalist.labels)}
-        print_json({**facts, **report.to_json(), "findings": report.findings(), "skipped": list(imported.skipped)})
+        told = {"findings": report.findings(), "notes": list(imported.notes), "skipped": list(imported.skipped)}
+        print_json({**facts, **report.to_json(), **told})
         return
     _print_counts(report)
-    for finding in report.findings():
+    for finding in (*imported.notes, *report.findings()):
         say(f"Note: {finding}", typer.colors.YELLOW)
     if imported.skipped:
         say(f"{len(imported.skipped)} file(s) were not used, for instance {imported.skipped[0]}")
@@ -131,14 +162,46 @@ def phantoms(
     say(f"Datalist: {path}")
 
 
-def _columns(pairs: list[str] | None) -> dict[str, str]:
-    columns = {}
-    for pair in pairs or []:
-        use, equals, name = pair.partition("=")
-        if not (use and equals and name):
-            raise typer.BadParameter(f"{pair!r} is not USE=NAME, as in image=png_file", param_hint="--column")
-        columns[use] = name
-    return columns
+def _labels_and_kind(task: str | None, labels: str | None, kind: str | None) -> dict[str, Any]:
+    """Return labels and kind as the bundle has them, or as they were given."""
+    if task is None:
+        return {"labels": None if labels is None else [name.strip() for name in labels.split(",")], "kind": kind}
+    if labels is not None or kind is not None:
+        raise typer.BadParameter("the bundle says labels and kind; leave --labels and --kind out", param_hint="--task")
+    spec = load_task(find_bundle(task))
+    return {"labels": spec.label_names, "kind": spec.kind}
+
+
+def _table_options(
+    column: list[str] | None,
+    image_dir: Path | None,
+    official_lists: Path | None,
+    list_: list[str] | None,
+    present_only: bool,
+) -> TableOptions | None:
+    """Return what was said about a table, None if nothing was."""
+    from lungscan_monai.data.listing import section_named
+    from lungscan_monai.data.section_lists import official_lists_in
+    from lungscan_monai.data.tables import TableOptions
+
+    lists = official_lists_in(official_lists) if official_lists else {}
+    for name, file in _pairs(list_, "--list", "SECTION=FILE, as in test=test_list.txt"):
+        section = section_named(name)
+        if section is None:
+            raise typer.BadParameter(f"{name!r} is not train, val or test", param_hint="--list")
+        lists[section] = Path(file)
+    columns = dict(_pairs(column, "--column", "USE=NAME, as in image=png_file"))
+    options = TableOptions(columns, image_dir, section_lists=lists or None, present_only=present_only)
+    return None if options == TableOptions() else options
+
+
+def _pairs(texts: list[str] | None, option: str, form: str) -> Iterator[tuple[str, str]]:
+    """Yield the two sides of each ``A=B``."""
+    for text in texts or []:
+        left, _, right = text.partition("=")
+        if not (left and right):
+            raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
+        yield left, right
 
 
 def _fractions(text: str) -> list[float]:

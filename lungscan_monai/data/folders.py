@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath, PurePosixPath
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from lungscan_monai.data.datalist import Case
-from lungscan_monai.data.listing import Listing, exclusive_kind, ordered_labels, section_named
+from lungscan_monai.data.files import files_below, is_hidden, is_image
+from lungscan_monai.data.label_names import LabelNames, distinct_labels, label_key
+from lungscan_monai.data.listing import Listing, exclusive_kind, section_named
 from lungscan_monai.data.patients import patient_of, patient_pattern
 from lungscan_monai.errors import DatalistError
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm", ".bmp", ".tif", ".tiff", ".nii", ".nii.gz")
-
-_DICOM_PREAMBLE = 128
-_DICOM_MAGIC = b"DICM"
-_HIDDEN_PREFIXES = (".", "__MACOSX")
-
-
-def is_image(path: Path) -> bool:
-    """Tell by its suffix whether a file is an image; one without suffix, or with a number for it, if it is DICOM."""
-    suffix = path.suffix[1:]
-    return path.name.lower().endswith(IMAGE_SUFFIXES) or ((not suffix or suffix.isdecimal()) and _is_dicom(path))
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as stream:
-        stream.seek(_DICOM_PREAMBLE)
-        return stream.read(len(_DICOM_MAGIC)) == _DICOM_MAGIC
 
 
 def read_folder(
@@ -37,19 +22,23 @@ def read_folder(
     kind: str | None = None,
     labels: Sequence[str] | None = None,
     patient_regex: str | None = None,
+    labels_elsewhere: Collection[str] = (),
 ) -> Listing:
     """Collect the images of class folders.
 
     Two layouts: ``<section>/<class>/...`` with sections train, val, test (also training, valid, validation, testing,
     in any case), and ``<class>/...``. Folders around the whole are passed over; below a class folder any depth is
-    good. Files that are hidden, no images, or outside of the layout are skipped and listed.
+    good. With `labels` given, the class folders are found by their names, wherever they lie. Files that are hidden,
+    no images, or outside of the layout are skipped and listed.
 
     Args:
         root: The folder.
         kind: ``"binary"`` or ``"multiclass"``; by the number of classes if not given.
-        labels: Class names in the wanted order, compared without case; the folder names, normal first, if not given.
+        labels: Class names in the wanted order, found by any spelling that
+            :class:`~lungscan_monai.data.label_names.LabelNames` knows; the folder names, normal first, if not given.
         patient_regex: Regular expression with one group that finds the patient in a file name, or the name of a
             known one; see :func:`~lungscan_monai.data.patients.patient_pattern`.
+        labels_elsewhere: Those of `labels` that need no folder here.
 
     Raises:
         DatalistError: If no class folders are found, they are not those of `labels`, or no file name matches
@@ -59,43 +48,32 @@ def read_folder(
     root = Path(root)
     if not root.is_dir():
         raise DatalistError(str(root), ["there is no such folder"])
-    files = list(_files(root))
-    places = _places([file for file in files if not is_hidden(file) and is_image(root / file)])
-    names = _label_names(root, {place.folder for place in places}, labels)
-    index = {name.lower(): position for position, name in enumerate(names)}
+    files = list(files_below(root))
+    images = [file for file in files if not is_hidden(file) and is_image(root / file)]
+    places = (labels and _places_by_name(images, LabelNames(labels))) or _places_by_depth(images)
+    folders = {place.folder for place in places}
+    names = LabelNames(_label_names(root, folders) if labels is None else labels)
+    _check_folders(root, folders, names, labels_elsewhere)
     pattern = patient_pattern(patient_regex) if patient_regex else None
     cases: dict[str | None, list[Case]] = {}
     for place in places:
-        patient = patient_of(place.file.name, pattern)
-        cases.setdefault(place.section, []).append(Case(str(place.file), index[place.folder.lower()], patient))
+        patient = patient_of(str(place.file), pattern)
+        cases.setdefault(place.section, []).append(Case(str(place.file), names.index(place.folder), patient))
     if pattern and not any(case.patient for members in cases.values() for case in members):
-        example = places[0].file.name
+        example = places[0].file
         raise DatalistError(
             str(root), [f"patient regex {patient_regex!r} matches no file name, for instance {example}"]
         )
     used = {place.file for place in places}
     return Listing(
         name=root.resolve().name,
-        kind=exclusive_kind(names, kind),
-        labels=names,
+        kind=exclusive_kind(names.names, kind),
+        labels=names.names,
         base_dir=root,
         unsplit=tuple(cases.pop(None, ())),
         given={section: tuple(members) for section, members in cases.items() if section},
         skipped=tuple(str(file) for file in files if file not in used),
     )
-
-
-def is_hidden(file: PurePath) -> bool:
-    """Tell whether a file, or a folder that it lies in, is hidden or left behind by an archive."""
-    return any(part.startswith(_HIDDEN_PREFIXES) for part in file.parts)
-
-
-def _files(root: Path) -> Iterator[PurePosixPath]:
-    """Yield all files below the folder, relative to it, in the order of their names."""
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        subfolders.sort()
-        for name in sorted(names):
-            yield PurePosixPath((Path(folder) / name).relative_to(root).as_posix())
 
 
 class _Place(NamedTuple):
@@ -104,7 +82,36 @@ class _Place(NamedTuple):
     file: PurePosixPath
 
 
-def _places(images: Sequence[PurePosixPath]) -> list[_Place]:
+def _places_by_name(images: Sequence[PurePosixPath], labels: LabelNames) -> list[_Place]:
+    """Return section and class folder of each image below a folder called like a label, and of those beside such.
+
+    Of several such folders around an image, the one with most other labels beside it is its class.
+    """
+    beside: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for image in images:
+        for depth, name in enumerate(image.parts[:-1]):
+            if (label := labels.index(name)) is not None:
+                beside[image.parts[:depth]].add(label)
+    places = []
+    for image in images:
+        depths = [depth for depth in range(len(image.parts) - 1) if image.parts[:depth] in beside]
+        if not depths:
+            continue
+        known = [depth for depth in depths if labels.index(image.parts[depth]) is not None]
+        depth = max(known or depths, key=lambda depth: len(beside[image.parts[:depth]]))
+        sections = [section for name in reversed(image.parts[:depth]) if (section := section_named(name))]
+        if known or not _is_for_a_section(image.parts[depth]):
+            places.append(_Place(sections[0] if sections else None, image.parts[depth], image))
+    has_sections = any(place.section for place in places)
+    return [place for place in places if place.section or not has_sections]
+
+
+def _is_for_a_section(folder: str) -> bool:
+    """Tell whether a folder beside the classes is one of pictures to test with, without label, as in "Test cases"."""
+    return section_named(label_key(folder)) is not None
+
+
+def _places_by_depth(images: Sequence[PurePosixPath]) -> list[_Place]:
     """Return section and class folder of each image that fits the layout."""
     depth = _depth_of_layout(images)
     has_sections = any(section_named(image.parts[depth]) for image in images if len(image.parts) > depth + 1)
@@ -127,19 +134,25 @@ def _depth_of_layout(images: Sequence[PurePosixPath]) -> int:
     return depth
 
 
-def _label_names(root: Path, folders: set[str], labels: Sequence[str] | None) -> tuple[str, ...]:
-    spellings: dict[str, str] = {}
-    for folder in sorted(folders):
-        spellings.setdefault(folder.lower(), folder)
-    if labels is None and len(spellings) < 2:
-        found = f"found {next(iter(folders))} only" if folders else "found none with images"
-        raise DatalistError(str(root), [f"expected one folder for each class, {found}"])
-    if labels is None:
-        return ordered_labels(spellings.values())
-    wanted = {label.lower() for label in labels}
-    strange = [name for low, name in spellings.items() if low not in wanted]
-    defects = [f"folder {name} is none of the labels {', '.join(labels)}" for name in strange]
-    defects += [f"label {label} has no folder with images" for label in labels if label.lower() not in spellings]
+def _label_names(root: Path, folders: Collection[str]) -> tuple[str, ...]:
+    names = distinct_labels(folders)
+    if len(names) < 2:
+        found = f"{names[0]} only" if names else "none with images"
+        raise DatalistError(str(root), [f"expected one folder for each class, found {found}"])
+    return names
+
+
+def _check_folders(root: Path, folders: Collection[str], labels: LabelNames, elsewhere: Collection[str]) -> None:
+    present = {labels.index(folder) for folder in folders}
+    strange = sorted(folder for folder in folders if labels.index(folder) is None)
+    defects = [
+        f"folder {name} is none of the labels {', '.join(labels.names)}; rename it, or move it away" for name in strange
+    ]
+    found = ", ".join(sorted(folders)) or "none with images"
+    defects += [
+        f"label {name} has no folder with images; the class folders are {found}"
+        for index, name in enumerate(labels.names)
+        if index not in present and name not in elsewhere
+    ]
     if defects:
         raise DatalistError(str(root), defects)
-    return tuple(labels)

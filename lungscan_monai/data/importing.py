@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lungscan_monai.data import kaggle
 from lungscan_monai.data.audit import AuditReport, audit
+from lungscan_monai.data.blocks import in_blocks
 from lungscan_monai.data.datalist import GIVEN, Datalist, load_datalist
 from lungscan_monai.data.folders import read_folder
+from lungscan_monai.data.label_names import LabelNames
 from lungscan_monai.data.listing import Listing
 from lungscan_monai.data.medmnist import fetch, read_npz
+from lungscan_monai.data.merging import with_folders
 from lungscan_monai.data.splits import split_cases
-from lungscan_monai.data.tables import read_table
+from lungscan_monai.data.tables import TableOptions, read_table
 from lungscan_monai.errors import ConfigError, DatalistError
 
 FORMATS = ("auto", "folder", "csv", "npz", "medmnist")
 DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
 
-_MANIFEST = "manifest.csv"
+_TABLES = ("manifest.csv", "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+"""Tables that a folder is read by, the best first; ``.gz`` too."""
 _TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
@@ -33,12 +39,14 @@ class Imported:
         datalist: Its content.
         audit: What was found about its split.
         skipped: Files of the source that were not used.
+        notes: What else the user should know.
     """
 
     path: Path
     datalist: Datalist
     audit: AuditReport
     skipped: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def import_dataset(
@@ -49,8 +57,9 @@ def import_dataset(
     kind: str | None = None,
     labels: Sequence[str] | None = None,
     patient_regex: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    image_dir: str | os.PathLike | None = None,
+    table: TableOptions | None = None,
+    added: Sequence[tuple[str, str | os.PathLike]] = (),
+    blocks: int | None = None,
     fractions: Sequence[float] | None = None,
     seed: int = 0,
 ) -> Imported:
@@ -60,15 +69,17 @@ def import_dataset(
     with `fractions` given, all cases are split again by patient.
 
     Args:
-        source: A folder (see :func:`read_folder`; one with a ``manifest.csv`` is read as that table), a table (see
-            :func:`read_table`), a ``.npz`` file, or the name of a MedMNIST data set to download.
+        source: A folder (see :func:`read_folder`; one with a ``manifest.csv`` or the table of ChestX-ray14 is read as
+            that), a table (see :func:`read_table`), a ``.npz`` file, the name of a MedMNIST data set to download, or
+            ``kaggle:owner/dataset`` to download a folder.
         output: The datalist to write. Images of MedMNIST are written as PNG into a folder beside it.
         format: One of `FORMATS`; ``"auto"`` goes by the kind of file.
         kind: Kind of task, where it is not plain from the data.
         labels: Label names in the wanted order.
         patient_regex: How to find the patient in a file name (folder, csv).
-        columns: Names of unusual columns (csv).
-        image_dir: Folder of the images (csv), if not the table's.
+        table: More about the table (csv).
+        added: Pairs of label and folder, whose pictures are added (folder, csv); see :func:`with_folders`.
+        blocks: Blocks of each class that stand for patients (folder, csv); see :func:`in_blocks`.
         fractions: Training, validation and test, for a new split; 0.7, 0.1 and 0.2 where the data has none.
         seed: Seed of the split.
 
@@ -76,14 +87,18 @@ def import_dataset(
         DatalistError: If the data has defects; all are listed, nothing is written.
         SplitError: If the cases cannot be split as asked.
         ConfigError: If an option is wrong, or does not fit the format.
+        DataError: If a download fails.
+        MissingDependencyError: If a download needs a package that is not installed.
         OutputError: If the datalist or its images cannot be written.
 
     Warns:
         LungScanWarning: If the given split has a patient in two sections.
     """
     output = Path(output)
+    if str(source).startswith(kaggle.PREFIX):
+        source = kaggle.download(str(source))
     chosen = recognised_format(source) if format == "auto" else format
-    _check_options(chosen, patient_regex=patient_regex, columns=columns, image_dir=image_dir)
+    _check_options(chosen, patient_regex=patient_regex, table=table, added=added, blocks=blocks)
     if chosen in ("npz", "medmnist"):
         file = fetch(str(source), output.parent) if chosen == "medmnist" else Path(source)
         content = read_npz(file, kind=kind, labels=labels)
@@ -91,22 +106,42 @@ def import_dataset(
         datalist = divided(listing, fractions, seed)
         content.write_images(listing.base_dir)
     else:
+        elsewhere = _labels_of_added(labels, added)
+        reading = {"kind": kind, "labels": labels, "patient_regex": patient_regex, "labels_elsewhere": elsewhere}
         if chosen == "folder":
-            listing = read_folder(source, kind=kind, labels=labels, patient_regex=patient_regex)
+            listing = read_folder(source, **reading)
         else:
-            listing = read_table(
-                _table_of(Path(source)),
-                kind=kind,
-                labels=labels,
-                patient_regex=patient_regex,
-                columns=columns,
-                use_split=fractions is None,
-                image_dir=image_dir,
-            )
+            listing = read_table(_table_of(Path(source)), **reading, options=_without_split(table, fractions))
+        if fractions is not None:
+            listing = dataclasses.replace(listing, given={}, unsplit=listing.cases())
+        if blocks is not None:
+            listing = in_blocks(listing, blocks)
+        if added:
+            listing = with_folders(listing, added, patient_regex=patient_regex, seed=seed)
         datalist = divided(listing, fractions, seed)
     datalist.save(output)
     saved = load_datalist(output)
-    return Imported(output, saved, audit(saved), listing.skipped)
+    return Imported(output, saved, audit(saved), listing.skipped, listing.notes)
+
+
+def _without_split(table: TableOptions | None, fractions: Sequence[float] | None) -> TableOptions | None:
+    """Return the table's options; without its sections, if all cases are to be split anew."""
+    if fractions is None:
+        return table
+    if table and table.section_lists:
+        raise ConfigError("either lists say the sections, or all cases are split anew by fractions; leave one out")
+    return dataclasses.replace(table or TableOptions(), use_split=False)
+
+
+def _labels_of_added(labels: Sequence[str] | None, added: Sequence[tuple[str, object]]) -> tuple[str, ...]:
+    """Return which of the labels have folders of their own."""
+    if labels is None:
+        return ()
+    known = LabelNames(labels)
+    unknown = [label for label, _ in added if known.index(label) is None]
+    if unknown:
+        raise ConfigError(f"added label {unknown[0]!r} is none of the labels; {known.hint(unknown[0])}")
+    return tuple(known.names[known.index(label)] for label, _ in added)
 
 
 def recognised_format(source: str | os.PathLike) -> str:
@@ -118,7 +153,7 @@ def recognised_format(source: str | os.PathLike) -> str:
     path = Path(source)
     name = path.name.lower()
     if path.is_dir():
-        return "csv" if (path / _MANIFEST).is_file() else "folder"
+        return "csv" if _tables_in(path) else "folder"
     if not path.exists() and name.endswith("mnist") and path.name == str(source):
         return "medmnist"
     if not path.exists():
@@ -127,7 +162,8 @@ def recognised_format(source: str | os.PathLike) -> str:
         return "npz"
     if name.endswith(_TABLE_SUFFIXES):
         return "csv"
-    raise DatalistError(str(source), [f"expected a folder, {', '.join(_TABLE_SUFFIXES)} or .npz; or say the format"])
+    defect = f"expected a folder, {', '.join(_TABLE_SUFFIXES)} or .npz; save a table as CSV, or say the format"
+    raise DatalistError(str(source), [defect])
 
 
 def divided(listing: Listing, fractions: Sequence[float] | None = None, seed: int = 0) -> Datalist:
@@ -146,26 +182,28 @@ def divided(listing: Listing, fractions: Sequence[float] | None = None, seed: in
     given = dict(listing.given)
     facts: dict[str, Any] = {"method": GIVEN}
     if fractions is not None or not given:
-        cases = (*listing.unsplit, *(case for members in given.values() for case in members))
-        split = split_cases(cases, fractions or DEFAULT_FRACTIONS, seed, listing.labels)
+        split = split_cases(listing.cases(), fractions or DEFAULT_FRACTIONS, seed, listing.labels)
         given, facts = dict(split.sections), split.facts()
     elif given.get("training") and not given.get("validation"):
         share = DEFAULT_FRACTIONS[1] / (DEFAULT_FRACTIONS[0] + DEFAULT_FRACTIONS[1])
         split = split_cases(given["training"], (1 - share, share, 0), seed, listing.labels)
         given |= {"training": split.sections["training"], "validation": split.sections["validation"]}
         facts["validation"] = {"from": "training", **split.facts()}
-    return Datalist(listing.name, listing.kind, listing.labels, listing.base_dir, given, facts)
+    return Datalist(listing.name, listing.kind, listing.labels, listing.base_dir, given, {**facts, **listing.facts})
 
 
-def _check_options(chosen: str, *, patient_regex: object, columns: object, image_dir: object) -> None:
+def _check_options(chosen: str, **given: object) -> None:
     if chosen not in FORMATS:
         raise ConfigError(f"format is {chosen!r}, expected one of {', '.join(FORMATS)}")
-    fitting = {"patient_regex": ("folder", "csv"), "columns": ("csv",), "image_dir": ("csv",)}
-    given = {"patient_regex": patient_regex, "columns": columns, "image_dir": image_dir}
-    for name, formats in fitting.items():
-        if given[name] and chosen not in formats:
-            raise ConfigError(f"{name} does not fit the format {chosen!r}, only {' and '.join(formats)}")
+    for name, value in given.items():
+        fitting = ("csv",) if name == "table" else ("folder", "csv")
+        if value and chosen not in fitting:
+            raise ConfigError(f"{name} does not fit the format {chosen!r}, only {' and '.join(fitting)}")
 
 
 def _table_of(source: Path) -> Path:
-    return source / _MANIFEST if source.is_dir() else source
+    return _tables_in(source)[0] if source.is_dir() else source
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    return [file for name in _TABLES for file in (folder / name, folder / f"{name}.gz") if file.is_file()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lungscan_monai.data.folders import is_hidden, is_image
+from lungscan_monai.data.files import files_below, images_below
 from lungscan_monai.errors import DataError
 
 
@@ -20,8 +20,7 @@ def image_records(folder: str | os.PathLike) -> list[dict[str, str]]:
     root = Path(folder)
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder; give the images' folder with --dataset_dir")
-    names = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    images = [name for name in names if not is_hidden(name) and is_image(root / name)]
+    images = sorted(images_below(root))
     if not images:
-        raise DataError(f"{root}: none of its {len(names)} files is an image")
+        raise DataError(f"{root}: none of its {sum(1 for _ in files_below(root))} files is an image")
     return [{"image": str(root / name), "case": str(name)} for name in images]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lungscan_monai.data.datalist import Case
 from lungscan_monai.errors import ConfigError
@@ -20,9 +21,6 @@ SECTION_NAMES = {
 }
 """What data sets call their sections (in lower case) -> what a datalist calls them."""
 
-NORMAL_NAMES = ("normal", "no finding", "healthy", "negative")
-"""Names, in lower case, of the class without disease; it comes first where the order of labels is not given."""
-
 
 @dataclass(frozen=True)
 class Listing:
@@ -36,6 +34,8 @@ class Listing:
         given: Cases whose section came with the data.
         unsplit: Cases whose section is still to be chosen.
         skipped: Files that were found and not used.
+        facts: What the datalist's `split` entry shall tell about the source.
+        notes: Sentences that the user should read.
     """
 
     name: str
@@ -45,35 +45,17 @@ class Listing:
     given: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
     unsplit: tuple[Case, ...] = ()
     skipped: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def cases(self) -> tuple[Case, ...]:
+        """Return all cases, those without section first."""
+        return (*self.unsplit, *(case for members in self.given.values() for case in members))
 
 
 def section_named(name: str) -> str | None:
     """Return the datalist's name of a section ("Val" -> "validation"), None if it is not one."""
     return SECTION_NAMES.get(name.strip().lower())
-
-
-def normalised(name: str) -> str:
-    """Return a name in lower case with single spaces for spaces, ``_`` and ``-``, for comparing."""
-    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
-
-
-def is_normal(name: str) -> bool:
-    """Tell whether a label names the absence of disease."""
-    return normalised(name) in NORMAL_NAMES
-
-
-def ordered_labels(names: Iterable[str]) -> tuple[str, ...]:
-    """Sort label names: the normal class first, numbers by value, then the alphabet.
-
-    Example:
-        >>> ordered_labels(["Cyst", "Tumor", "Normal"])
-        ('Normal', 'Cyst', 'Tumor')
-    """
-
-    def place(name: str) -> tuple[bool, int, str]:
-        return not is_normal(name), int(name) if name.isdecimal() else -1, name
-
-    return tuple(sorted(set(names), key=place))
 
 
 def exclusive_kind(labels: tuple[str, ...], kind: str | None) -> str:

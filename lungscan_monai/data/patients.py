@@ -19,6 +19,8 @@ PATIENT_PATTERNS = {
 def patient_pattern(name_or_regex: str) -> re.Pattern[str]:
     """Return the pattern of a known data set, or compile a regular expression with one group.
 
+    One with a ``/`` in it looks at the folders, too; see :func:`patient_of`.
+
     Raises:
         ConfigError: If it is not a regular expression, or does not have exactly one group.
 
@@ -40,7 +42,18 @@ def patient_pattern(name_or_regex: str) -> re.Pattern[str]:
     return pattern
 
 
-def patient_of(file_name: str, pattern: re.Pattern[str] | None) -> str | None:
-    """Return the patient in a file name, None where there is no pattern, no match or an empty one."""
-    match = pattern.search(file_name) if pattern else None
+def patient_of(file: str, pattern: re.Pattern[str] | None) -> str | None:
+    """Return the patient in a file's name, None where there is no pattern, no match or an empty one.
+
+    Args:
+        file: The path, with ``/`` between folders.
+        pattern: It is searched in the name alone; in the whole path, if there is a ``/`` in it.
+
+    Example:
+        >>> patient_of("train/patient00001/view1.jpg", patient_pattern(r"(patient\\d+)/"))
+        'patient00001'
+    """
+    if pattern is None:
+        return None
+    match = pattern.search(file if "/" in pattern.pattern else file.rpartition("/")[2])
     return (match.group(1) or None) if match else None

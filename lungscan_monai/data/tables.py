@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
-import gzip
-import io
 import os
-import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lungscan_monai.data.datalist import Case, Label
-from lungscan_monai.data.listing import Listing, exclusive_kind, is_normal, normalised, ordered_labels, section_named
+from lungscan_monai.data.datalist import Case
+from lungscan_monai.data.files import without_suffix
+from lungscan_monai.data.image_finder import ImageFinder
+from lungscan_monai.data.label_cells import SEPARATOR, FindingCells, NameCells
+from lungscan_monai.data.label_names import distinct_labels, is_normal
+from lungscan_monai.data.line_defects import LineDefects
+from lungscan_monai.data.listing import Listing, exclusive_kind, section_named
 from lungscan_monai.data.patients import patient_of, patient_pattern
-from lungscan_monai.data.references import without_fragment
+from lungscan_monai.data.section_lists import beside, read_section_lists
+from lungscan_monai.data.table_rows import TableRow, read_rows
 from lungscan_monai.errors import ConfigError, DatalistError
 
-COLUMN_NAMES = {
-    "image": ("image", "path", "file", "filename", "file name", "image path", "image index", "image id"),
-    "label": ("label", "labels", "class", "finding labels", "findings", "finding", "diagnosis", "target"),
-    "patient": ("patient", "patient id", "patientid", "subject", "subject id", "series", "series id"),
-    "split": ("split", "section", "subset", "partition"),
-    "sex": ("sex", "gender", "patient sex", "patient gender"),
-    "age": ("age", "patient age"),
-    "view": ("view", "view position", "projection"),
-    "source": ("source", "data set", "dataset"),
-}
-"""What a column is for -> names that are recognised, the best first; compared without case, ``_`` and ``-``."""
-
-_NEEDED = ("image", "label")
-_FACTS = ("sex", "age", "view", "source")
-_SEPARATOR = "|"
 _PLAIN_STEMS = ("manifest", "labels", "metadata", "index")
-_LISTED_AT_MOST = 20
+_IF_LEAKING = "a patient belongs to one section; to split again by patient, give --split 0.7,0.1,0.2"
+_IF_MISSING = "if the images lie elsewhere, give --image-dir; if only some are there, --present-only takes those"
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What may have to be said about a table and its images.
+
+    Args:
+        columns: Names of columns that are not recognised by themselves: a key of
+            :data:`~lungscan_monai.data.table_rows.COLUMN_NAMES` -> the name in the table, for instance
+            ``{"patient": "ID"}``; an empty name leaves a column unused.
+        image_dir: Folder that the image paths start from; the table's own if not given.
+        use_split: Whether to take the sections from the table, or from lists, where there are some.
+        section_lists: Section -> file with the names of its images; it goes before the table's own sections. Not
+            given: the official lists of ChestX-ray14 beside a table that has no sections itself.
+        present_only: Leave out the rows whose image is not there, and say how many they are.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    image_dir: str | os.PathLike | None = None
+    use_split: bool = True
+    section_lists: Mapping[str, Path] | None = None
+    present_only: bool = False
 
 
 def read_table(
@@ -45,51 +54,53 @@ def read_table(
     kind: str | None = None,
     labels: Sequence[str] | None = None,
     patient_regex: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    use_split: bool = True,
-    image_dir: str | os.PathLike | None = None,
+    labels_elsewhere: Collection[str] = (),
+    options: TableOptions | None = None,
 ) -> Listing:
     """Read a table of images (UTF-8, separated by comma, semicolon or tab; ``.csv.gz`` too).
 
     A label is a name, an index into `labels`, or for several findings their names with ``|`` between them; "No
-    Finding", or another name of the normal class, then stands for none. A bare file name that is not in `image_dir`
-    itself is looked for in all folders below it.
+    Finding", or another name of the normal class, then stands for none. A table without a label column may have
+    one column for each of `labels` instead, with 1, 0, and for "not assessed" nothing or -1.
+
+    A file that is not where the table says is looked for by its name in all folders below `image_dir`, and if need be
+    with another image suffix.
 
     Args:
         path: The table.
-        kind: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; if not given, multi-label where a ``|`` occurs, else
-            by the number of classes.
-        labels: Label names in the wanted order, compared without case; those of the table, normal first, if not given.
+        kind: ``"binary"``, ``"multiclass"`` or ``"multilabel"``; if not given, multi-label where a ``|`` occurs or each
+            finding has its column, else by the number of classes.
+        labels: Label names in the wanted order, found by any spelling that
+            :class:`~lungscan_monai.data.label_names.LabelNames` knows; those of the table, normal first, if not given.
         patient_regex: How to find the patient in the file name where the table has no patient column; see
             :func:`~lungscan_monai.data.patients.patient_pattern`.
-        columns: Names of columns that are not recognised by themselves: a key of `COLUMN_NAMES` -> the name in the
-            table, for instance ``{"patient": "ID"}``; an empty name leaves a column unused.
-        use_split: Whether to take the sections from the table, where it has them.
-        image_dir: Folder that the image paths start from; the table's own if not given.
+        labels_elsewhere: Those of `labels` that need no row here.
+        options: More about the table.
 
     Raises:
         DatalistError: If the table has defects; all kinds are listed, with the first 20 lines of each.
-        ConfigError: If `columns`, `patient_regex` or `kind` cannot be used.
+        ConfigError: If the columns, `patient_regex` or `kind` cannot be used.
     """
-    path = Path(path)
-    base_dir = path.parent if image_dir is None else Path(image_dir)
+    path, options = Path(path), options or TableOptions()
+    base_dir = path.parent if options.image_dir is None else Path(options.image_dir)
     pattern = patient_pattern(patient_regex) if patient_regex else None
-    defects = _Defects()
-    rows = _read_rows(path, columns or {}, defects)
-    rows = [row._replace(patient=row.patient or patient_of(Path(row.image).name, pattern)) for row in rows]
-    if not use_split:
-        rows = [row._replace(split=None) for row in rows]
+    defects = LineDefects()
+    rows = read_rows(path, options.columns, labels, defects)
+    rows = [row._replace(patient=row.patient or patient_of(row.image, pattern)) for row in rows]
     kind, names = _kind_and_names(rows, kind, labels)
-    reader = _LabelReader(names, multilabel=kind == "multilabel")
-    finder = _ImageFinder(base_dir)
-    images = [finder.find(row.image) for row in rows]
-    _check_images(rows, images, base_dir, defects)
-    _check_labels(rows, reader, defects)
-    _check_sections(rows, defects)
+    listed = _in_sections(path, rows, options)
+    found = _with_images(path, listed.rows, base_dir, options.present_only)
+    by_finding = isinstance(rows[0].label, tuple)
+    cells = FindingCells(names) if by_finding else NameCells(names, multilabel=kind == "multilabel")
+    _check_images(found.rows, found.images, base_dir, defects)
+    _check_labels(found.rows, cells, defects)
+    _check_sections(found.rows, defects)
     defects.raise_if_any(path)
     cases: dict[str | None, list[Case]] = defaultdict(list)
-    for row, (image,) in zip(rows, images, strict=True):
-        cases[section_named(row.split or "")].append(Case(image, reader.label(row.label), row.patient, facts=row.facts))
+    for row, (image,) in zip(found.rows, found.images, strict=True):
+        cases[section_named(row.split or "")].append(Case(image, cells.label(row.label), row.patient, facts=row.facts))
+    if kind != "multilabel":
+        _check_classes(path, names, cases, labels_elsewhere)
     return Listing(
         name=path.resolve().parent.name if path.stem in _PLAIN_STEMS else path.name.split(".")[0],
         kind=kind,
@@ -97,188 +108,102 @@ def read_table(
         base_dir=base_dir,
         unsplit=tuple(cases.pop(None, ())),
         given={section: tuple(members) for section, members in cases.items() if section},
+        facts=listed.facts,
+        notes=(*listed.notes, *found.notes),
     )
 
 
 def _kind_and_names(
-    rows: Sequence[_Row], kind: str | None, labels: Sequence[str] | None
+    rows: Sequence[TableRow], kind: str | None, labels: Sequence[str] | None
 ) -> tuple[str, tuple[str, ...]]:
+    by_finding = isinstance(rows[0].label, tuple)
+    if by_finding and kind not in (None, "multilabel"):
+        raise ConfigError(f"kind is {kind!r}, but the table has one column for each label, as for kind 'multilabel'")
     names = tuple(labels) if labels is not None else _label_names(rows)
-    if kind != "multilabel" and not (kind is None and any(_SEPARATOR in row.label for row in rows)):
-        return exclusive_kind(names, kind), names
-    return "multilabel", names if labels is not None else tuple(name for name in names if not is_normal(name))
+    if by_finding or kind == "multilabel" or (kind is None and any(SEPARATOR in row.label for row in rows)):
+        return "multilabel", names if labels is not None else tuple(name for name in names if not is_normal(name))
+    return exclusive_kind(names, kind), names
 
 
-class _Row(NamedTuple):
-    line: int
-    image: str
-    label: str
-    patient: str | None
-    split: str | None
-    facts: dict[str, str]
+def _label_names(rows: Sequence[TableRow]) -> tuple[str, ...]:
+    """Return the names in the label column, each once, however it is spelt."""
+    return distinct_labels({name.strip() for row in rows for name in row.label.split(SEPARATOR)} - {""})
 
 
-class _Defects:
-    """Sentences by kind and line."""
+class _InSections(NamedTuple):
+    """Rows with the section that they are to go to, and what is to be told about it."""
 
-    def __init__(self) -> None:
-        self._found: dict[str, list[str]] = defaultdict(list)
-
-    def add(self, kind: str, line: int, sentence: str) -> None:
-        self._found[kind].append(f"line {line}: {sentence}")
-
-    def raise_if_any(self, path: Path) -> None:
-        sentences = []
-        for kind, found in self._found.items():
-            sentences += found[:_LISTED_AT_MOST]
-            if len(found) > _LISTED_AT_MOST:
-                sentences.append(f"... and {len(found) - _LISTED_AT_MOST} more: {kind}")
-        if sentences:
-            raise DatalistError(str(path), sentences)
+    rows: list[TableRow]
+    facts: dict[str, Any]
+    notes: list[str]
 
 
-def _read_rows(path: Path, columns: Mapping[str, str], defects: _Defects) -> list[_Row]:
-    text = _read_text(path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
-    header = [name.strip() for name in next(reader, [])]
-    places = _column_places(path, header, columns)
-    rows = []
-    for cells in reader:
-        if not any(cells):
-            continue
-        if len(cells) != len(header):
-            defects.add("number of cells", reader.line_num, f"{len(cells)} cells, the header has {len(header)}")
-            continue
-        values = {role: cells[place].strip() for role, place in places.items()}
-        facts = {role: values[role] for role in _FACTS if values.get(role)}
-        patient = values.get("patient") or None
-        rows.append(_Row(reader.line_num, values["image"], values["label"], patient, values.get("split"), facts))
-    if not rows:
-        defects.raise_if_any(path)
-        raise DatalistError(str(path), ["the table has no row below its header"])
-    return rows
+def _in_sections(path: Path, rows: list[TableRow], options: TableOptions) -> _InSections:
+    if not options.use_split:
+        return _InSections([row._replace(split=None) for row in rows], {}, [])
+    files = options.section_lists
+    if files is None and all(row.split is None for row in rows):
+        files = beside(path.parent)
+    if not files:
+        return _InSections(rows, {}, [])
+    sections = read_section_lists(files)
+    names = ", ".join(file.name for file in files.values())
+    listed = [
+        row._replace(split=section) for row in rows if (section := sections.get(without_suffix(row.image))) is not None
+    ]
+    if not listed:
+        raise DatalistError(str(path), [f"none of its {len(rows)} images is named in {names}"])
+    notes = [f"the sections are those of {names}"]
+    if len(listed) < len(rows):
+        notes.append(f"{len(rows) - len(listed)} of {len(rows)} rows are in none of these lists and were left out")
+    return _InSections(listed, {"lists": names}, notes)
 
 
-def _read_text(path: Path) -> str:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            return stream.read().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise DatalistError(str(path), ["there is no such file"]) from error
-    except UnicodeDecodeError as error:
-        raise DatalistError(str(path), [f"not UTF-8 (byte {error.start}); save the table as CSV UTF-8"]) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise DatalistError(str(path), [f"cannot be read ({error})"]) from error
+class _WithImages(NamedTuple):
+    """Rows, the image references that were found for each, and what is to be told about it."""
+
+    rows: list[TableRow]
+    images: list[tuple[str, ...]]
+    notes: list[str]
 
 
-def _delimiter(text: str) -> str:
-    header = text.split("\n", 1)[0]
-    try:
-        return csv.Sniffer().sniff(header, delimiters=",;\t").delimiter
-    except csv.Error:
-        return ","
+def _with_images(path: Path, rows: list[TableRow], base_dir: Path, present_only: bool) -> _WithImages:
+    finder = ImageFinder(base_dir)
+    images = [finder.find(row.image) for row in rows]
+    notes = []
+    if present_only:
+        kept = [(row, found) for row, found in zip(rows, images, strict=True) if found or not row.image]
+        if not kept:
+            raise DatalistError(str(path), [f"none of its {len(rows)} images is below {base_dir}; see --image-dir"])
+        if absent := len(rows) - len(kept):
+            notes.append(f"{absent} of {len(rows)} rows have no image below {base_dir} and were left out")
+        rows, images = [row for row, _ in kept], [found for _, found in kept]
+    converted = [
+        (row.image, found[0])
+        for row, found in zip(rows, images, strict=True)
+        if found and _is_converted(row.image, found)
+    ]
+    if converted:
+        named, there = converted[0]
+        notes.append(
+            f"{len(converted)} image(s) have another suffix than in the table, for instance {there} for {named}"
+        )
+    return _WithImages(rows, images, notes)
 
 
-def _column_places(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Return for each role the place of its column, where there is one."""
-    unknown = [role for role in columns if role not in COLUMN_NAMES]
-    if unknown:
-        raise ConfigError(f"columns: {', '.join(unknown)} is unknown, expected some of {', '.join(COLUMN_NAMES)}")
-    by_name = {normalised(name): place for place, name in reversed(list(enumerate(header)))}
-    places, defects = {}, []
-    for role, recognised in COLUMN_NAMES.items():
-        wanted = [columns[role]] if columns.get(role) else [] if role in columns else recognised
-        found = [by_name[name] for name in map(normalised, wanted) if name in by_name]
-        if found:
-            places[role] = found[0]
-        elif columns.get(role) or role in _NEEDED:
-            near = [match for name in wanted for match in difflib.get_close_matches(normalised(name), by_name, n=1)]
-            hint = f"; did you mean {header[by_name[near[0]]]!r}?" if near else ""
-            defects.append(f"no column for {role} ({columns.get(role) or role!r}); there are {', '.join(header)}{hint}")
-    if defects:
-        raise DatalistError(str(path), defects)
-    return places
+def _is_converted(reference: str, found: tuple[str, ...]) -> bool:
+    return found[0].rpartition("/")[2] != reference.rpartition("/")[2]
 
 
-def _label_names(rows: Sequence[_Row]) -> tuple[str, ...]:
-    """Return the names in the label column, each once, whatever its case."""
-    spellings: dict[str, str] = {}
-    for name in sorted({name.strip() for row in rows for name in row.label.split(_SEPARATOR)} - {""}):
-        spellings.setdefault(name.lower(), name)
-    return ordered_labels(spellings.values())
-
-
-class _LabelReader:
-    """Turns a cell into a label."""
-
-    def __init__(self, names: Sequence[str], *, multilabel: bool) -> None:
-        self._names = tuple(names)
-        self._index = {name.lower(): index for index, name in reversed(list(enumerate(names)))}
-        self._multilabel = multilabel
-
-    def problem(self, cell: str) -> str | None:
-        """Return what is wrong with the cell, if anything."""
-        parts = self._parts(cell)
-        if not all(parts):
-            return "the label is empty"
-        unknown = [part for part in parts if self._place(part) is None and not self._means_none(part)]
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], self._names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(self._names)}"
-            return f"unknown label {unknown[0]!r}; {hint}"
-        if len(parts) > 1 and any(self._means_none(part) for part in parts):
-            return f"label {cell!r} names findings and their absence"
-        return None
-
-    def label(self, cell: str) -> Label:
-        """Return the label of a cell without problem."""
-        found = {self._place(part) for part in self._parts(cell)}
-        if self._multilabel:
-            return tuple(int(index in found) for index in range(len(self._names)))
-        return found.pop()
-
-    def _parts(self, cell: str) -> list[str]:
-        return [part.strip() for part in cell.split(_SEPARATOR)] if self._multilabel else [cell]
-
-    def _place(self, part: str) -> int | None:
-        if part.lower() in self._index:
-            return self._index[part.lower()]
-        return int(part) if part.isdecimal() and int(part) < len(self._names) else None
-
-    def _means_none(self, part: str) -> bool:
-        return self._multilabel and is_normal(part) and self._place(part) is None
-
-
-class _ImageFinder:
-    """Finds the file of an image reference below a folder."""
-
-    def __init__(self, base_dir: Path) -> None:
-        self._base_dir = base_dir
-
-    def find(self, reference: str) -> tuple[str, ...]:
-        """Return the references, relative to the folder, of the files that fit: one, if all is well."""
-        file = without_fragment(reference)
-        if not file or (self._base_dir / file).is_file():
-            return (reference,) if file else ()
-        fragment = reference[len(file) :]
-        return tuple(found + fragment for found in self._by_name.get(file, ()))
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        files: dict[str, list[str]] = defaultdict(list)
-        for folder, _, names in os.walk(self._base_dir, followlinks=True):
-            for name in names:
-                files[name].append((Path(folder) / name).relative_to(self._base_dir).as_posix())
-        return files
-
-
-def _check_images(rows: Sequence[_Row], images: Sequence[tuple[str, ...]], base_dir: Path, defects: _Defects) -> None:
+def _check_images(
+    rows: Sequence[TableRow], images: Sequence[tuple[str, ...]], base_dir: Path, defects: LineDefects
+) -> None:
     first_line: dict[str, int] = {}
     for row, found in zip(rows, images, strict=True):
         if not row.image:
             defects.add("empty image", row.line, "the image is empty")
         elif not found:
-            defects.add("missing image", row.line, f"no image {row.image} in {base_dir}")
+            defects.add("missing image", row.line, f"no image {row.image} in {base_dir}", _IF_MISSING)
         elif len(found) > 1:
             places = ", ".join(sorted(found))
             defects.add("ambiguous image", row.line, f"{row.image} is one of {places}; write its folder, too")
@@ -286,15 +211,15 @@ def _check_images(rows: Sequence[_Row], images: Sequence[tuple[str, ...]], base_
             defects.add("duplicate image", row.line, f"{row.image} stands in line {first_line[found[0]]} already")
 
 
-def _check_labels(rows: Sequence[_Row], reader: _LabelReader, defects: _Defects) -> None:
+def _check_labels(rows: Sequence[TableRow], reader: NameCells | FindingCells, defects: LineDefects) -> None:
     problems = {cell: reader.problem(cell) for cell in {row.label for row in rows}}
     for row in rows:
         if problem := problems[row.label]:
             defects.add("label", row.line, problem)
 
 
-def _check_sections(rows: Sequence[_Row], defects: _Defects) -> None:
-    first: dict[str, _Row] = {}
+def _check_sections(rows: Sequence[TableRow], defects: LineDefects) -> None:
+    first: dict[str, TableRow] = {}
     for row in rows:
         if row.split is None:
             continue
@@ -306,6 +231,19 @@ def _check_sections(rows: Sequence[_Row], defects: _Defects) -> None:
             defects.add(
                 "patient in two splits",
                 row.line,
-                f"the patient of {row.image} is in {section}, and in {other.split} in line {other.line}; "
-                "give fractions to split again by patient",
+                f"the patient of {row.image} is in {section}, and in {other.split} in line {other.line}",
+                _IF_LEAKING,
             )
+
+
+def _check_classes(
+    path: Path, names: Sequence[str], cases: Mapping[str | None, Sequence[Case]], elsewhere: Collection[str]
+) -> None:
+    labels = [case.label for members in cases.values() for case in members]
+    counts = [labels.count(index) for index in range(len(names))]
+    found = ", ".join(f"{name} ({count})" for name, count in zip(names, counts, strict=True) if count)
+    if len(names) < 2:
+        raise DatalistError(str(path), [f"expected rows of at least two classes, found {found} only"])
+    empty = [name for name, count in zip(names, counts, strict=True) if not count and name not in elsewhere]
+    if empty:
+        raise DatalistError(str(path), [f"no row has the label {name}; there are {found}" for name in empty])

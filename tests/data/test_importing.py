@@ -7,6 +7,7 @@ import pytest
 
 from lungscan_monai.data.datalist import monai_records
 from lungscan_monai.data.importing import import_dataset, recognised_format
+from lungscan_monai.data.tables import TableOptions
 from lungscan_monai.errors import ConfigError, DatalistError, LungScanWarning, OutputError, SplitError
 
 
@@ -103,7 +104,7 @@ def test_a_table_with_fractions_is_split_again(tmp_path):
     root = plant(tmp_path / "set", *(f"{number}.png" for number in range(20)))
     rows = [f"{number}.png,{number % 2},p{number // 2},{'train' if number % 2 else 'test'}" for number in range(20)]
     (root / "t.csv").write_text("\n".join(["path,label,patient,split", *rows]))
-    with pytest.raises(DatalistError, match="give fractions to split again by patient"):
+    with pytest.raises(DatalistError, match="to split again by patient, give --split"):
         import_dataset(root / "t.csv", output=tmp_path / "datalist.json")
     assert not (tmp_path / "datalist.json").exists()
     imported = import_dataset(root / "t.csv", output=tmp_path / "datalist.json", fractions=(0.6, 0.2, 0.2))
@@ -162,7 +163,7 @@ def test_the_name_of_a_medmnist_data_set_is_no_missing_file(tmp_path):
     [
         ({"format": "excel"}, "format is 'excel', expected one of auto, folder"),
         ({"format": "npz", "patient_regex": "kermany"}, "patient_regex does not fit the format 'npz'"),
-        ({"format": "folder", "columns": {"image": "x"}}, "columns does not fit the format 'folder'"),
+        ({"format": "folder", "table": TableOptions(present_only=True)}, "table does not fit the format 'folder'"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(tmp_path, options, sentence):

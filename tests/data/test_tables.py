@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lungscan_monai.data.tables import read_table
+from lungscan_monai.data.tables import TableOptions, read_table
 from lungscan_monai.errors import ConfigError, DatalistError
 
 
@@ -50,22 +50,22 @@ def test_columns_are_recognised_by_their_names(table):
     listing = read_table(table(text))
     assert (listing.kind, listing.labels) == ("multilabel", ("Edema", "Mass"))
     first, second = listing.given["training"][0], listing.given["test"][0]
-    assert (first.label, first.patient, first.facts) == ((1, 1), "61", {"sex": "M", "age": "77", "view": "AP"})
+    assert (first.label, first.patient, first.facts) == ((1, 1), "61", {"sex": "M", "age": 77, "view": "AP"})
     assert (second.label, second.facts) == ((0, 0), {"sex": "F", "view": "PA"})
 
 
 def test_unusual_columns_are_named(table):
     text = "x,y,who\na.png,Normal,p\nb.png,Tumor,q\n"
-    listing = read_table(table(text), columns={"image": "X", "label": "y", "patient": "who"})
+    listing = read_table(table(text), options=TableOptions(columns={"image": "X", "label": "y", "patient": "who"}))
     assert [case.patient for case in listing.unsplit] == ["p", "q"]
     with pytest.raises(ConfigError, match="columns: pateint is unknown, expected some of image, label"):
-        read_table(table(text), columns={"pateint": "who"})
+        read_table(table(text), options=TableOptions(columns={"pateint": "who"}))
 
 
 def test_an_empty_name_leaves_a_column_unused(table):
     text = "path,label,split\na.png,Normal,A\nb.png,Tumor,B\n"
-    assert len(read_table(table(text), columns={"split": ""}).unsplit) == 2
-    assert len(read_table(table(text), use_split=False).unsplit) == 2
+    assert len(read_table(table(text), options=TableOptions(columns={"split": ""})).unsplit) == 2
+    assert len(read_table(table(text), options=TableOptions(use_split=False)).unsplit) == 2
 
 
 def test_labels_are_names_in_any_case_or_indices(table):
@@ -86,7 +86,7 @@ def test_every_defect_is_listed_with_its_line(table):
         "path,label,patient,split\n"
         "a.png,Normal,p,train\n"
         "gone.png,Tumor,q,train\n"
-        "b.png,Tumour,q,train\n"
+        "b.png,Tumro,q,train\n"
         "c.png,,q,train\n"
         "a.png,Normal,p,train\n"
         "d.png,Tumor,p,test\n"
@@ -95,13 +95,16 @@ def test_every_defect_is_listed_with_its_line(table):
         ",Tumor,s,test\n"
     )
     defects = defects_of(table(text), labels=["Normal", "Tumor"])
-    assert sorted(defect.split(":")[0] for defect in defects) == sorted(f"line {line}" for line in range(3, 11))
+    lines = [defect for defect in defects if defect.startswith("line")]
+    assert sorted(defect.split(":")[0] for defect in lines) == sorted(f"line {line}" for line in range(3, 11))
     found = "\n".join(defects)
     assert "line 3: no image gone.png" in found
-    assert "line 4: unknown label 'Tumour'; did you mean Tumor?" in found
+    assert "line 4: unknown label 'Tumro'; did you mean Tumor?" in found
     assert "line 5: the label is empty" in found
     assert "line 6: a.png stands in line 2 already" in found
     assert "line 7: the patient of d.png is in test, and in train in line 2" in found
+    assert "if the images lie elsewhere, give --image-dir" in found
+    assert "to split again by patient, give --split" in found
     assert "line 8: unknown split 'holdout'" in found
     assert "line 9: 2 cells, the header has 4" in found
     assert "line 10: the image is empty" in found
@@ -110,8 +113,9 @@ def test_every_defect_is_listed_with_its_line(table):
 def test_of_one_kind_of_defect_the_first_twenty_are_listed(table):
     rows = "".join(f"{number}.png,Normal\n" for number in range(50))
     defects = defects_of(table("path,label\n" + rows), labels=["Normal", "Tumor"])
-    assert len(defects) == 21
-    assert defects[-1] == "... and 30 more: missing image"
+    assert len(defects) == 22
+    assert defects[20] == "... and 30 more: missing image"
+    assert "--present-only" in defects[21]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +131,9 @@ def test_a_missing_column_is_told_with_those_there_are(table, header, sentence):
 
 
 def test_a_named_column_that_is_not_there_is_told_with_the_nearest(table):
-    (defect,) = defects_of(table("path,label,patientnumber\na.png,x,1\n"), columns={"patient": "patient_numbr"})
+    (defect,) = defects_of(
+        table("path,label,patientnumber\na.png,x,1\n"), options=TableOptions(columns={"patient": "patient_numbr"})
+    )
     assert "did you mean 'patientnumber'?" in defect
 
 
@@ -166,7 +172,7 @@ def test_images_may_lie_in_another_folder(table, tmp_path):
     folder.mkdir()
     (folder / "z.png").write_bytes(b"x")
     (folder / "y.png").write_bytes(b"x")
-    listing = read_table(table("path,label\nz.png,Normal\ny.png,Tumor\n"), image_dir=folder)
+    listing = read_table(table("path,label\nz.png,Normal\ny.png,Tumor\n"), options=TableOptions(image_dir=folder))
     assert listing.base_dir == folder
 
 
