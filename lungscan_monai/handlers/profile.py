@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ignite import distributed as idist
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from torch import nn
@@ -61,7 +62,7 @@ class ProfileHandler:
     only: preparation, forward, backward and optimizer are all "processing" to it.)
 
     Args:
-        enabled: Whether to measure; if not, nothing is attached.
+        enabled: Whether to measure; if not, nothing is attached. Of several processes the first one measures itself.
         output: The JSON file; it is up to date after every epoch.
     """
 
@@ -77,7 +78,7 @@ class ProfileHandler:
 
     def attach(self, engine: Engine) -> None:
         """Follow `engine`, a trainer with a `network` and an `optimizer`."""
-        if not self.enabled:
+        if not self.enabled or idist.get_rank() > 0:
             return
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents, default_prepare_batch
 from torch import nn
@@ -127,6 +127,13 @@ def test_a_step_without_optimizer_counts_none(tmp_path):
 
 def test_switched_off_it_leaves_no_trace(tmp_path):
     trainer_of(ProfileHandler(False, tmp_path / "profile.json")).run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_several_processes_the_first_one_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr("ignite.distributed.get_rank", lambda: 1)
+    ProfileHandler(True, tmp_path / "profile.json").attach(engine := Engine(lambda engine, batch: None))
+    engine.run([0])
     assert not list(tmp_path.iterdir())
 
 
