@@ -154,6 +154,11 @@ def gallery(figures: Iterable[Html]) -> Html:
     return element("div", *figures, class_="gallery")
 
 
+def strip(pictures: Iterable[Html], *, pair: bool = False) -> Html:
+    """Return small pictures in squares of one size, as many in a row as there is room for; two if they are a pair."""
+    return element("div", *pictures, class_="strip pair" if pair else "strip")
+
+
 def data_block(identifier: str, content: Any) -> Html:
     """Return JSON that programs find in the page by its identifier and that browsers do not run.
 
@@ -208,7 +213,7 @@ h1 { font-size: 1.9rem; line-height: 1.2; margin: .5rem 0 .75rem; }
 h2 { font-size: 1.35rem; line-height: 1.3; margin: 2.75rem 0 .75rem; padding-top: .75rem;
      border-top: 1px solid var(--line); }
 h3 { font-size: 1.05rem; margin: 1.75rem 0 .5rem; }
-p { margin: .6rem 0; max-width: 48rem; }
+p, main > section > ul { margin: .6rem 0; max-width: 48rem; }
 a { color: var(--accent); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .lead { font-size: 1.1rem; }
@@ -225,7 +230,7 @@ th, td { padding: .35rem .9rem .35rem 0; text-align: left; vertical-align: top; 
 th { font-weight: 600; }
 tbody th { font-weight: 500; max-width: 26rem; }
 thead th { vertical-align: bottom; border-bottom-color: var(--quiet); }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; text-align: inherit;
             cursor: pointer; }
 th button:hover { color: var(--accent); }
@@ -235,9 +240,13 @@ th[aria-sort=descending] button::after { content: "\\00a0\\2193"; color: var(--a
 figure { margin: 0; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 1.25rem;
            margin: 1rem 0; align-items: start; }
-.strip { display: flex; flex-wrap: wrap; gap: .5rem; }
+.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .5rem; }
+.strip.pair { grid-template-columns: 1fr 1fr; margin-bottom: .35rem; }
+.strip img { width: 100%; height: auto; aspect-ratio: 1; object-fit: contain; }
+.name { overflow-wrap: anywhere; color: var(--ink); }
 img { max-width: 100%; height: auto; background: #000; border-radius: 3px; }
 svg { display: block; max-width: 100%; height: auto; }
+td svg { display: inline-block; }
 svg text { fill: var(--quiet); font-size: 11px; }
 svg .axis { stroke: var(--line); }
 svg .bar { fill: var(--accent); }

@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("list", epilog=epilog())(listing.list_bundles)
-app.add_typer(data.app, name="data", help="Import a data set, or simulate one.")
+app.add_typer(data.app, name="data", help="Import a data set, simulate one, or describe one.")
 app.add_typer(bundle.app, name="bundle", help="Begin a new task, or write a model card's numbers.")
 app.command(epilog=epilog())(training.train)
 app.command(epilog=epilog())(training.evaluate)

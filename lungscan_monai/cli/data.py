@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lungscan_monai.bundles import find_bundle
+from lungscan_monai.cli import data_report
 from lungscan_monai.cli.console import Json, epilog, guarded, print_json, print_table, progress, say, working
 from lungscan_monai.task import load_task
 
@@ -160,6 +161,9 @@ def phantoms(
         return
     _print_counts(report)
     say(f"Datalist: {path}")
+
+
+app.command("report", epilog=epilog())(data_report.report)
 
 
 def _labels_and_kind(task: str | None, labels: str | None, kind: str | None) -> dict[str, Any]:
