@@ -59,7 +59,7 @@ def import_(
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="USE=NAME", help="Name of an unusual column, as in image=png_file; several times."),
+        typer.Option(metavar="USE=NAME", help="Name of an unusual column, as in image=png_file; none: unused."),
     ] = None,
     image_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of a table's images, if not its own.")
@@ -194,16 +194,16 @@ def _table_options(
         if section is None:
             raise typer.BadParameter(f"{name!r} is not train, val or test", param_hint="--list")
         lists[section] = Path(file)
-    columns = dict(_pairs(column, "--column", "USE=NAME, as in image=png_file"))
+    columns = dict(_pairs(column, "--column", "USE=NAME, as in image=png_file", empty=True))
     options = TableOptions(columns, image_dir, section_lists=lists or None, present_only=present_only)
     return None if options == TableOptions() else options
 
 
-def _pairs(texts: list[str] | None, option: str, form: str) -> Iterator[tuple[str, str]]:
-    """Yield the two sides of each ``A=B``."""
+def _pairs(texts: list[str] | None, option: str, form: str, empty: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the two sides of each ``A=B``, of which the second may be empty if `empty` says so."""
     for text in texts or []:
-        left, _, right = text.partition("=")
-        if not (left and right):
+        left, equals, right = text.partition("=")
+        if not (left and equals and (right or empty)):
             raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
         yield left, right
 

@@ -27,6 +27,7 @@ DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
 
 _TABLES = ("manifest.csv", "Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 """Tables that a folder is read by, the best first; ``.gz`` too."""
+_NO_TEST = "no case in test, so no model can be judged by it; to split all cases anew, give --split 0.7,0.1,0.2"
 _TABLE_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
 
@@ -121,7 +122,8 @@ def import_dataset(
         datalist = divided(listing, fractions, seed)
     datalist.save(output)
     saved = load_datalist(output)
-    return Imported(output, saved, audit(saved), listing.skipped, listing.notes)
+    notes = (*listing.notes, *(() if saved.cases("test") else (_NO_TEST,)))
+    return Imported(output, saved, audit(saved), listing.skipped, notes)
 
 
 def _without_split(table: TableOptions | None, fractions: Sequence[float] | None) -> TableOptions | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +12,7 @@ from lungscan_monai.errors import ConfigError, DataError, MissingDependencyError
 PREFIX = "kaggle:"
 """What a source begins with that is to be downloaded: ``kaggle:owner/dataset``."""
 
+_LONGEST_REASON = 160
 _HANDLE = re.compile(r"[\w-]+/[\w-]+(/versions/\d+)?")
 
 
@@ -36,7 +38,7 @@ def download(source: str) -> Path:
         return Path(package.dataset_download(handle))
     except (OSError, problems.BackendError, problems.DataCorruptionError, problems.UnauthenticatedError) as error:
         page = f"https://www.kaggle.com/datasets/{handle}"
-        reason = str(error).partition("\n")[0]
+        reason = textwrap.shorten(str(error), _LONGEST_REASON)
         raise DataError(
             f"{handle}: the download failed ({reason}); get {page} in another way, unpack it, and import the folder"
         ) from error

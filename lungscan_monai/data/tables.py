@@ -96,9 +96,10 @@ def read_table(
     _check_labels(found.rows, cells, defects)
     _check_sections(found.rows, defects)
     defects.raise_if_any(path)
+    meant = {cell: cells.label(cell) for cell in {row.label for row in found.rows}}
     cases: dict[str | None, list[Case]] = defaultdict(list)
     for row, (image,) in zip(found.rows, found.images, strict=True):
-        cases[section_named(row.split or "")].append(Case(image, cells.label(row.label), row.patient, facts=row.facts))
+        cases[section_named(row.split or "")].append(Case(image, meant[row.label], row.patient, facts=row.facts))
     if kind != "multilabel":
         _check_classes(path, names, cases, labels_elsewhere)
     return Listing(
