@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import logging
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,15 +21,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from ignite import distributed as idist
+from filelock import FileLock
 from monai.transforms import Compose
 from torch.utils.data import Dataset
 
 from lungscan_monai import __version__
 from lungscan_monai.data.references import split_reference
-from lungscan_monai.distributed import gather
 from lungscan_monai.errors import ConfigError, DataError, DatalistError, LungScanWarning, own_error
-from lungscan_monai.storage import replacing, sha256_file, write_json
+from lungscan_monai.memory import memory_limit
+from lungscan_monai.storage import replacing, require_writable, sha256_file, write_json
 from lungscan_monai.task import TaskSpec
 from lungscan_monai.transforms.labels import EncodeLabeld
 
@@ -54,8 +55,7 @@ class CachedImages(Dataset):
         task: The task, which says how labels are encoded.
         folder: Where the pictures are kept between runs, under a name made from the content of the image files and from
             the preprocessing; None keeps them in memory.
-        unreadable: ``"fail"`` or ``"skip"``: what happens where images cannot be read. In a distributed run an image
-            that one rank cannot read is left out by all.
+        unreadable: ``"fail"`` or ``"skip"``: what happens where images cannot be read.
         num_workers: Threads that read.
 
     Attributes:
@@ -85,8 +85,7 @@ class CachedImages(Dataset):
         self._transform = transform
         self._num_workers = max(1, num_workers)
         if folder is None:
-            self._pictures, own_failures = self._read_all(data, _in_memory)
-            failures = {index: sentence for share in gather(own_failures) for index, sentence in share.items()}
+            self._pictures, failures = self._read_all(data, _in_memory)
         else:
             self._pictures, failures = self._from_folder(data, Path(folder))
         _report(failures, len(data), unreadable)
@@ -109,6 +108,10 @@ class CachedImages(Dataset):
         """Return all but the images of a batch: `label` ``(B, ...)``, and lists of `case`, `patient` and `section`."""
         texts = {name: [self.data[index].get(name, "") for index in indices] for name in _PASSED_ON}
         return {"label": self._labels[indices], **texts}
+
+    def cases_sha256(self) -> str:
+        """Return a hash of the names of the cases whose images could be read, in their order."""
+        return hashlib.sha256("\n".join(record["case"] for record in self.data).encode()).hexdigest()
 
     def _read_all(
         self, data: Records, allocate: Callable[[tuple[int, ...]], np.ndarray]
@@ -143,14 +146,14 @@ class CachedImages(Dataset):
         return np.rint(np.asarray(image) * 255).astype(np.uint8)
 
     def _from_folder(self, data: Records, folder: Path) -> tuple[np.ndarray, dict[int, str]]:
-        """Map the folder's file of these pictures; the first rank of each machine makes it where it is missing."""
-        path = folder / f"{self._key(data)}.npy"
-        if idist.get_local_rank() == 0 and not path.exists():
-            with replacing(path) as part:
-                _, failures = self._read_all(data, lambda shape: _in_file(part, shape))
-                _require_some(failures, len(data))
-                write_json(path.with_suffix(".json"), failures)  # first, so that pictures never lack it
-        idist.barrier()
+        """Map the folder's file of these pictures; of several processes the first one makes it, the others wait."""
+        path = require_writable(folder) / f"{self._key(data)}.npy"
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                with replacing(path) as part:
+                    _, failures = self._read_all(data, lambda shape: _in_file(part, shape))
+                    _require_some(failures, len(data))
+                    write_json(path.with_suffix(".json"), failures)  # first, so that pictures never lack it
         failures = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         return np.load(path, mmap_mode="r"), {int(index): sentence for index, sentence in failures.items()}
 
@@ -162,8 +165,8 @@ class CachedImages(Dataset):
 
 
 def _in_memory(shape: tuple[int, ...]) -> np.ndarray:
-    wanted, there = int(np.prod(shape)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if wanted > _MOST_OF_MEMORY * there:
+    wanted, there = int(np.prod(shape)), memory_limit()
+    if there is not None and wanted > _MOST_OF_MEMORY * there:
         raise ConfigError(
             f"{shape[0]} images take {wanted / 2**30:.1f} GiB, this machine has {there / 2**30:.1f}; give a folder for "
             "them, as in --cache_dir /tmp/pictures"
@@ -182,13 +185,14 @@ def _content(reference: str) -> str:
 
 
 def _description(value: Any) -> Iterator[str]:
-    """Walk through a transform and all that it is made of: classes and plain values, without random states or locks."""
+    """Walk through a transform and all it is made of: classes and plain values, but not what a thread remembers."""
     if isinstance(value, str | int | float | bool | bytes | None):
         yield repr(value)
     elif isinstance(value, Mapping):
         for name, member in value.items():
-            yield str(name)
-            yield from _description(member)
+            if not isinstance(member, threading.local):
+                yield str(name)
+                yield from _description(member)
     elif isinstance(value, list | tuple | set | frozenset):
         yield f"{type(value).__name__} of {len(value)}"
         for member in value:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lungscan_monai.errors import MissingDependencyError, OutputError
+from lungscan_monai.memory import memory_limit
 from lungscan_monai.storage import require_writable
 
 DISTRIBUTION = "lungscan-monai"
@@ -32,7 +33,6 @@ _PROBE_SECONDS = 180
 _GIB = 2**30
 _SMALLEST_DISK = 2 * _GIB
 _SMALLEST_MEMORY = 4 * _GIB
-_MEMORY_LIMIT_OF_CONTAINER = Path("/sys/fs/cgroup/memory.max")
 _COMPRESSED_SYNTAXES = {
     "RLE": "1.2.840.10008.1.2.5",
     "JPEG, 8 bits": "1.2.840.10008.1.2.4.50",
@@ -209,12 +209,9 @@ def check_processor() -> Check:
 
 def check_memory() -> Check:
     """Say how much memory there is, or how much of it a container may use, where the system tells."""
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+    total = memory_limit()
+    if total is None:
         return Check("memory", NOTE, "this system does not tell")
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if _MEMORY_LIMIT_OF_CONTAINER.is_file():
-        limit = _MEMORY_LIMIT_OF_CONTAINER.read_text(encoding="ascii").strip()
-        total = min(total, int(limit)) if limit.isdecimal() else total
     found = f"{total / _GIB:.1f} GiB"
     if total >= _SMALLEST_MEMORY:
         return Check("memory", OK, found)

@@ -15,8 +15,8 @@ from monai.engines import Trainer
 from torch import nn
 
 from lungscan_monai.checkpoints import CheckpointStore, unwrapped
-from lungscan_monai.distributed import copy_from_first_rank
-from lungscan_monai.errors import CheckpointError
+from lungscan_monai.distributed import copy_from_first_rank, gather
+from lungscan_monai.errors import CheckpointError, TrainingError
 from lungscan_monai.model_files import require_unused
 from lungscan_monai.storage import require_writable, write_json
 
@@ -30,7 +30,7 @@ class TrainingRun:
         store: Where checkpoints go.
         network: The network that all phases train.
         metric: Name of the validation metric that decides what is best; higher is better, NaN never is.
-        settings: What must be equal for a run to be resumed (seed, backbone, hash of the datalist).
+        settings: What must be equal on all ranks, and for a run to be resumed (seed, backbone, hash of the datalist).
     """
 
     def __init__(self, store: CheckpointStore, network: nn.Module, metric: str, settings: dict[str, Any]) -> None:
@@ -94,7 +94,9 @@ class TrainingRun:
             CheckpointError: If there is nothing to resume, it is damaged, or it belongs to other settings; or if a new
                 training would replace a model.
             NonFiniteLossError: If the loss became NaN or infinite.
+            TrainingError: If the ranks have other settings or other cases.
         """
+        self._require_agreement()
         if not (resume or overwrite):
             require_unused(self.store.folder)
         if idist.get_rank() == 0:
@@ -108,6 +110,16 @@ class TrainingRun:
             self._finish(phase)
         if len(self.history) == epochs_before:
             logger.info("nothing left to do: %s", ", ".join(map(self._extent, self._trainers)))
+
+    def _require_agreement(self) -> None:
+        """Ranks that differ would wait for each other for ever."""
+        every = gather(self.settings)
+        different = [name for name in self.settings if any(settings[name] != self.settings[name] for settings in every)]
+        if different:
+            values = "; ".join(f"{name}: {[settings[name] for settings in every]}" for name in different)
+            raise TrainingError(
+                f"the processes of this run differ (first process first) in {values}; do all see the same files?"
+            )
 
     def _finish(self, phase: str) -> None:
         if idist.get_rank() == 0:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lungscan_monai import doctor
+from lungscan_monai import doctor, memory
 from lungscan_monai.cli import app
 from lungscan_monai.doctor import MISSING, NOTE, OK, Check, Requirement
 from lungscan_monai.errors import MissingDependencyError
@@ -142,7 +142,7 @@ def test_little_disk_and_little_memory_are_noted(tmp_path, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "sysconf"), reason="this system does not tell its memory")
 def test_the_memory_limit_of_a_container_counts(tmp_path, monkeypatch):
     (tmp_path / "memory.max").write_text(f"{2**28}\n", encoding="ascii")
-    monkeypatch.setattr(doctor, "_MEMORY_LIMIT_OF_CONTAINER", tmp_path / "memory.max")
+    monkeypatch.setattr(memory, "_LIMIT_OF_CONTAINER", tmp_path / "memory.max")
     assert doctor.check_memory().detail == "0.2 GiB"
     (tmp_path / "memory.max").write_text("max\n", encoding="ascii")
     assert doctor.check_memory().detail != "0.2 GiB"
