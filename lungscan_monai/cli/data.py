@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -164,6 +165,38 @@ def phantoms(
 
 
 app.command("report", epilog=epilog())(data_report.report)
+
+
+@app.command("strangers", epilog=epilog())
+@guarded("The folder is not complete; delete it and give the same command again.")
+def strangers(
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The folder to write into; empty or new.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of pictures.")] = 400,
+    size: Annotated[int, typer.Option(min=32, help="Rows and columns.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Write pictures that are no chest X-ray, for the class Unknown: blanks, noise, patterns, text, other body parts.
+
+    They are easy to tell; add photographs and pictures of other kinds, too.
+
+    Examples:
+
+    lungscan data strangers strangers --count 300 --seed 0
+
+    lungscan data import films/ --task lungscan_cxr_classification --add Unknown=strangers --add Unknown=photographs
+    """
+    with working():
+        from lungscan_monai.data.strangers import write_strangers
+
+        with progress("strangers") as show:
+            files = write_strangers(output, count, size, seed, progress=show)
+    kinds = Counter(file.name.partition("_")[0] for file in files)
+    if json_:
+        print_json({"folder": str(output), "files": [file.name for file in files], "kinds": dict(kinds)})
+        return
+    print_table(["kind", "pictures"], [[kind, str(number)] for kind, number in kinds.items()])
+    say(f"Pictures: {output}")
 
 
 def _labels_and_kind(task: str | None, labels: str | None, kind: str | None) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class _Place(NamedTuple):
 def _places_by_name(images: Sequence[PurePosixPath], labels: LabelNames) -> list[_Place]:
     """Return section and class folder of each image below a folder called like a label, and of those beside such.
 
-    Of several such folders around an image, the one with most other labels beside it is its class.
+    Of several such folders around an image, the one with most other labels beside it is its class, the inner of equals.
     """
     beside: dict[tuple[str, ...], set[int]] = defaultdict(set)
     for image in images:
@@ -98,7 +98,7 @@ def _places_by_name(images: Sequence[PurePosixPath], labels: LabelNames) -> list
         if not depths:
             continue
         known = [depth for depth in depths if labels.index(image.parts[depth]) is not None]
-        depth = max(known or depths, key=lambda depth: len(beside[image.parts[:depth]]))
+        depth = max(known or depths, key=lambda depth: (len(beside[image.parts[:depth]]), depth))
         sections = [section for name in reversed(image.parts[:depth]) if (section := section_named(name))]
         if known or not _is_for_a_section(image.parts[depth]):
             places.append(_Place(sections[0] if sections else None, image.parts[depth], image))

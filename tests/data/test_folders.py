@@ -122,3 +122,67 @@ def test_the_kermany_pneumonia_images_are_read_as_they_lie(real_data):
         "test": 564,
     }
     assert all(case.patient for cases in listing.given.values() for case in cases)
+
+
+KIDNEY = ("Cyst", "Normal", "Stone", "Tumor")
+
+
+def test_class_folders_are_found_by_their_labels_wherever_they_lie(plant):
+    wrapped = [f"CT-KIDNEY/CT-KIDNEY/{label}/{label}- (1).jpg" for label in KIDNEY]
+    root = plant(*wrapped, "CT-KIDNEY/kidneyData.csv", "figures/overview.png")
+    listing = read_folder(root, labels=KIDNEY)
+    assert images(listing.unsplit) == [(name, index) for index, name in enumerate(wrapped)]
+    assert listing.skipped == ("CT-KIDNEY/kidneyData.csv", "figures/overview.png")
+
+
+def test_class_folders_may_lie_in_different_places(plant):
+    listing = read_folder(
+        plant("part1/zip/Cyst/1.png", "part2/Normal/2.png", "part2/Tumor/3.png"), labels=KIDNEY[::3] + ("Normal",)
+    )
+    assert images(listing.unsplit) == [("part1/zip/Cyst/1.png", 0), ("part2/Normal/2.png", 2), ("part2/Tumor/3.png", 1)]
+
+
+def test_a_folder_around_all_that_is_called_like_a_label_is_no_class(plant):
+    root = plant("pneumonia/train/NORMAL/1.png", "pneumonia/train/PNEUMONIA/2.png", "pneumonia/test/NORMAL/3.png")
+    listing = read_folder(root, labels=["Normal", "Pneumonia"])
+    assert {name: images(cases) for name, cases in listing.given.items()} == {
+        "training": [("pneumonia/train/NORMAL/1.png", 0), ("pneumonia/train/PNEUMONIA/2.png", 1)],
+        "test": [("pneumonia/test/NORMAL/3.png", 0)],
+    }
+
+
+def test_the_misspelt_folders_of_the_lung_cancer_slices_are_the_labels(plant):
+    root = "The IQ-OTHNCCD lung cancer dataset/The IQ-OTHNCCD lung cancer dataset"
+    planted = plant(
+        *(f"{root}/Bengin cases/Bengin case ({number}).jpg" for number in (1, 2)),
+        f"{root}/Malignant cases/Malignant case (1).jpg",
+        f"{root}/Normal cases/Normal case (1).jpg",
+        f"{root}/Test cases/000019 (1).jpg",
+        f"{root}/IQ-OTH_NCCD lung cancer dataset.txt",
+    )
+    listing = read_folder(planted, labels=["Normal", "Benign", "Malignant"])
+    assert sorted(case.label for case in listing.unsplit) == [0, 1, 1, 2]
+    assert listing.labels == ("Normal", "Benign", "Malignant")
+    assert [name.rpartition("/")[2] for name in listing.skipped] == [
+        "IQ-OTH_NCCD lung cancer dataset.txt",
+        "000019 (1).jpg",
+    ]
+
+
+def test_sections_above_known_class_folders_are_kept_and_what_has_none_is_left_out(plant):
+    root = plant("Training/Cyst/1.png", "Training/Tumor/2.png", "Testing/Cyst/3.png", "sample/Tumor/4.png")
+    listing = read_folder(root, labels=["Cyst", "Tumor"])
+    assert {name: len(cases) for name, cases in listing.given.items()} == {"training": 2, "test": 1}
+    assert listing.skipped == ("sample/Tumor/4.png",)
+
+
+def test_a_label_that_comes_from_elsewhere_needs_no_folder(plant):
+    root = plant("Normal/1.png")
+    listing = read_folder(root, labels=["Normal", "Unknown"], labels_elsewhere=["Unknown"])
+    assert (listing.kind, len(listing.unsplit)) == ("binary", 1)
+
+
+def test_patients_may_be_folders(plant):
+    root = plant("A/p01/1.png", "A/p02/1.png", "B/p03/1.png")
+    listing = read_folder(root, patient_regex=r"/(p\d+)/")
+    assert [case.patient for case in listing.unsplit] == ["p01", "p02", "p03"]

@@ -33,3 +33,9 @@ def test_without_a_pattern_the_patient_is_unknown():
 def test_a_regex_needs_exactly_one_group(regex, sentence):
     with pytest.raises(ConfigError, match=sentence):
         patient_pattern(regex)
+
+
+def test_a_pattern_with_a_slash_is_searched_in_the_folders_too():
+    path = "CheXpert/train/patient00007/study1/view1_frontal.jpg"
+    assert patient_of(path, patient_pattern(r"(patient\d+)/")) == "patient00007"
+    assert patient_of(path, patient_pattern(r"(patient\d+)")) is None

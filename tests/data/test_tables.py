@@ -221,3 +221,133 @@ def test_the_kidney_series_are_the_patients(real_data):
     listing = read_table(real_data / "kidney_ct" / "manifest.csv")
     assert listing.labels == ("Normal", "Cyst", "Stone", "Tumor")
     assert listing.given["training"][0].patient == "k001"
+
+
+NIH_2017 = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],\n"
+    "a.png,Cardiomegaly|Emphysema,0,1,058Y,M,PA,2682,2749,0.143,0.143,\n"
+    "b.png,No Finding,1,1,013M,F,AP,2894,2729,0.143,0.143\n"
+    "c.png,Pleural_Thickening,0,2,009D,F,AP,2894,2729,0.143,0.143,\n"
+)
+NIH_V2020 = (
+    NIH_2017.replace("Patient Gender", "Patient Sex").replace(",\n", "\n").replace("058Y", "58").replace("013M", "1")
+).replace("009D", "0")
+
+
+@pytest.mark.parametrize("text", [NIH_2017, NIH_V2020])
+@pytest.mark.parametrize("name", ["Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv.gz"])
+def test_both_forms_of_the_chest_xray14_table_say_the_same(table, text, name):
+    labels = ["Emphysema", "Pleural_Thickening", "Cardiomegaly"]
+    listing = read_table(table(text, name), kind="multilabel", labels=labels)
+    assert [(case.label, case.patient) for case in listing.unsplit] == [
+        ((1, 0, 1), "1"),
+        ((0, 0, 0), "1"),
+        ((0, 1, 0), "2"),
+    ]
+    assert [case.facts for case in listing.unsplit] == [
+        {"sex": "M", "age": 58, "view": "PA"},
+        {"sex": "F", "age": 1, "view": "AP"},
+        {"sex": "F", "age": 0, "view": "AP"},
+    ]
+
+
+def test_an_age_that_is_no_number_stays_as_it_is(table):
+    listing = read_table(table("path,label,age\na.png,x,60-69\nb.png,y,77.0\n"))
+    assert [case.facts["age"] for case in listing.unsplit] == ["60-69", 77]
+
+
+@pytest.fixture
+def lists(tmp_path):
+    (tmp_path / "train_val_list.txt").write_text("a.png\nb.png\nzzz.png\n")
+    (tmp_path / "test_list.txt").write_text("c.png\n")
+    return tmp_path
+
+
+def test_official_lists_beside_a_table_say_the_sections(table, lists):
+    listing = read_table(table(NIH_2017))
+    assert {name: [case.image for case in cases] for name, cases in listing.given.items()} == {
+        "training": ["a.png", "b.png"],
+        "test": ["c.png"],
+    }
+    assert listing.facts == {"lists": "train_val_list.txt, test_list.txt"}
+    assert listing.notes == ("the sections are those of train_val_list.txt, test_list.txt",)
+    assert not read_table(table(NIH_2017), options=TableOptions(use_split=False)).given
+
+
+def test_a_tables_own_sections_go_before_lists_that_lie_by_chance_beside_it(table, lists):
+    text = "path,label,split\na.png,x,test\nb.png,y,train\n"
+    assert [case.image for case in read_table(table(text)).given["test"]] == ["a.png"]
+    named = {"training": lists / "train_val_list.txt", "test": lists / "test_list.txt"}
+    assert list(read_table(table(text), options=TableOptions(section_lists=named)).given) == ["training"]
+
+
+def test_rows_that_no_list_names_are_left_out_and_counted(table, lists):
+    text = "path,label\na.png,x\nb.png,y\nd.png,x\ne.png,y\n"
+    listing = read_table(table(text))
+    assert [case.image for case in listing.given["training"]] == ["a.png", "b.png"]
+    assert listing.notes[1] == "2 of 4 rows are in none of these lists and were left out"
+    with pytest.raises(DatalistError, match="none of its 2 images is named in train_val_list.txt"):
+        read_table(table("path,label\nd.png,x\ne.png,y\n"))
+
+
+def test_of_images_that_are_partly_there_those_are_taken_if_asked_for(table):
+    text = "path,label\na.png,Normal\nb.jpg,Tumor\ngone.png,Stone\ngone_too.png,Normal\n"
+    listing = read_table(table(text), labels=["Normal", "Tumor"], options=TableOptions(present_only=True))
+    assert [(case.image, case.label) for case in listing.unsplit] == [("a.png", 0), ("b.png", 1)]
+    left_out, converted = listing.notes
+    assert left_out.startswith("2 of 4 rows have no image below")
+    assert converted == "1 image(s) have another suffix than in the table, for instance b.png for b.jpg"
+    with pytest.raises(DatalistError, match="none of its 1 images is below"):
+        read_table(table("path,label\ngone.png,x\n"), options=TableOptions(present_only=True))
+
+
+CHEXPERT = (
+    "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Edema,Pleural Effusion\n"
+    "a.png,Female,68,Frontal,AP,1.0,,\n"
+    "b.png,Male,87,Frontal,PA,,-1.0,1.0\n"
+)
+
+
+def test_each_finding_may_have_its_own_column(table):
+    listing = read_table(table(CHEXPERT), labels=["Effusion", "Edema"])
+    assert (listing.kind, listing.labels) == ("multilabel", ("Effusion", "Edema"))
+    assert [case.label for case in listing.unsplit] == [(None, None), (1, None)]
+    assert listing.unsplit[1].facts == {"sex": "Male", "age": 87, "view": "PA"}
+
+
+def test_columns_of_findings_must_be_named_and_all_there(table):
+    (defect,) = defects_of(table(CHEXPERT))
+    assert defect.endswith("Pleural Effusion; if each finding has its own column, name them (--labels)")
+    (defect,) = defects_of(table(CHEXPERT), labels=["Edema", "Mass"])
+    assert defect.endswith("if each finding has its own column, Mass has none")
+    assert defects_of(table(CHEXPERT.replace("-1.0", "maybe")), labels=["Edema"]) == [
+        "line 3: Edema is 'maybe'; expected 1, 0, and nothing or -1 for not assessed"
+    ]
+    with pytest.raises(ConfigError, match="one column for each label, as for kind 'multilabel'"):
+        read_table(table(CHEXPERT), kind="multiclass", labels=["Edema", "Pleural Effusion"])
+
+
+def test_a_class_without_rows_and_a_table_of_one_class_are_told(table):
+    text = "path,label\na.png,Normal\nb.png,Normal\nc.png,Tumor\n"
+    assert defects_of(table(text), labels=["Normal", "Cyst", "Tumor"]) == [
+        "no row has the label Cyst; there are Normal (2), Tumor (1)"
+    ]
+    read_table(table(text), labels=["Normal", "Cyst", "Tumor"], labels_elsewhere=["Cyst"])
+    assert defects_of(table("path,label\na.png,Normal\n")) == [
+        "expected rows of at least two classes, found Normal (1) only"
+    ]
+
+
+def test_a_cell_without_end_is_no_table(table):
+    assert "cannot be read as CSV" in defects_of(table('path,label\na.png,"' + "x" * 200_000))[0]
+
+
+def test_the_nih_films_at_hand_are_found_in_the_official_table(real_data):
+    listing = read_table(
+        real_data / "nih_csv" / "Data_Entry_2017_v2020.csv.gz",
+        options=TableOptions(image_dir=real_data / "nih_512" / "images", present_only=True),
+    )
+    assert len(listing.labels) == 14
+    assert {name: len(cases) for name, cases in listing.given.items()} == {"training": 638}
+    assert listing.notes[1].startswith("111482 of 112120 rows have no image")
