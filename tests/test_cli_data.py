@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,12 +79,21 @@ def test_data_that_cannot_be_used_end_with_5_and_nothing_is_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option", [["--column", "image"], ["--column", "=x"], ["--split", "0.5,0.5"], ["--split", "a,b,c"]]
+    "option",
+    [
+        ["--column", "image"],
+        ["--column", "=x"],
+        ["--add", "Unknown"],
+        ["--add", "Unknown="],
+        ["--list", "dev=x.txt"],
+        ["--split", "0.5,0.5"],
+        ["--split", "a,b,c"],
+    ],
 )
 def test_a_malformed_option_is_a_wrong_command_line(tmp_path, option):
     result = run("data", "import", tmp_path, "--output", tmp_path / "datalist.json", *option)
     assert result.exit_code == 2
-    assert option[1] in result.stderr
+    assert option[1].partition("=")[0] in result.stderr
 
 
 def test_an_unknown_format_ends_with_4(class_folders, tmp_path):
@@ -112,3 +122,72 @@ def test_phantoms_of_an_unknown_task_end_with_4(tmp_path):
     result = run("data", "phantoms", "knee_mri", tmp_path)
     assert result.exit_code == 4
     assert "pneumonia_cxr" in result.stderr
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A bundle of which nothing but the metadata is there: three classes."""
+    source = Path(__file__).parents[1] / "monai_bundles" / "pneumonia_cxr_classification" / "configs" / "metadata.json"
+    metadata = json.loads(source.read_text(encoding="utf-8"))
+    metadata["classification_kind"] = "multiclass"
+    names = ("Pneumonia", "Normal", "Unknown")
+    outputs = metadata["network_data_format"]["outputs"]["pred"]
+    outputs |= {"num_channels": 3, "channel_def": {str(index): name for index, name in enumerate(names)}}
+    (tmp_path / "my_task" / "configs").mkdir(parents=True)
+    (tmp_path / "my_task" / "configs" / "metadata.json").write_text(json.dumps(metadata), encoding="utf-8")
+    return tmp_path / "my_task"
+
+
+def test_a_bundle_gives_labels_and_kind_and_strangers_are_added(class_folders, bundle, tmp_path):
+    strangers, output = tmp_path / "strangers", tmp_path / "datalist.json"
+    written = run("data", "strangers", strangers, "--count", 20, "--size", 32)
+    assert written.exit_code == 0, written.stderr
+    result = run(
+        "data", "import", class_folders, "--output", output, "--task", bundle, "--add", f"Unknown={strangers}", "--json"
+    )
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["labels"], found["kind"]) == (["Pneumonia", "Normal", "Unknown"], "multiclass")
+    assert sum(counts["labels"]["Unknown"] for counts in found["counts"].values()) == 20
+    assert len(load_datalist(output)) == 60
+
+
+def test_labels_are_the_bundles_or_the_users_not_both(class_folders, bundle, tmp_path):
+    result = run("data", "import", class_folders, "--task", bundle, "--labels", "A,B", "--output", tmp_path / "d.json")
+    assert result.exit_code == 2
+    assert "leave --labels" in " ".join(result.stderr.split())
+    result = run("data", "import", class_folders, "--task", tmp_path / "no_task", "--output", tmp_path / "d.json")
+    assert result.exit_code == 4
+    assert "neither the path of a bundle" in result.stderr
+
+
+def test_lists_and_present_images_are_asked_for_by_options(class_folders, tmp_path):
+    names = sorted(path.relative_to(class_folders).as_posix() for path in class_folders.rglob("*.png"))
+    rows = [f"{name},{name.partition('/')[0]}" for name in names]
+    (tmp_path / "t.csv").write_text("\n".join(["image,label", *rows, "gone.png,Normal"]), encoding="utf-8")
+    (tmp_path / "mine.txt").write_text("\n".join(names[::2]), encoding="utf-8")
+    (tmp_path / "yours.txt").write_text("\n".join([*names[1::2], "gone.png"]), encoding="utf-8")
+    lists = ["--list", f"train={tmp_path / 'mine.txt'}", "--list", f"test={tmp_path / 'yours.txt'}"]
+    options = ["--image-dir", class_folders, "--present-only", "--json"]
+    result = run("data", "import", tmp_path / "t.csv", "--output", tmp_path / "d.json", *lists, *options)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert [found["counts"][name]["cases"] for name in ("training", "validation", "test")] == [18, 2, 20]
+    assert any(note.startswith("1 of 41 rows have no image") for note in found["notes"])
+
+
+def test_the_folder_of_official_lists_must_hold_them(class_folders, tmp_path):
+    (tmp_path / "t.csv").write_text("image,label\nNormal/N00_0.png,Normal\n", encoding="utf-8")
+    result = run("data", "import", tmp_path / "t.csv", "--official-lists", tmp_path, "--output", tmp_path / "d.json")
+    assert result.exit_code == 5
+    assert "train_val_list.txt and test_list.txt" in result.stderr
+
+
+def test_strangers_of_each_kind_are_counted(tmp_path):
+    result = run("data", "strangers", tmp_path / "s", "--count", 14, "--size", 32, "--json")
+    found = json.loads(result.stdout)
+    assert set(found["kinds"].values()) == {2}
+    assert sorted(found["files"]) == sorted(path.name for path in (tmp_path / "s").iterdir())
+    again = run("data", "strangers", tmp_path / "s", "--count", 14, "--size", 32)
+    assert again.exit_code == 8
+    assert "is not empty" in again.stderr

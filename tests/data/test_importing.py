@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +189,73 @@ def test_real_data_come_in(real_data, tmp_path, source, counts, patients, across
     assert [section.patients for section in report.counts.values()] == patients
     assert report.patient_leaks == ()
     assert len(report.duplicates_across) == across
+
+
+def ct_folder(root: Path, count: int = 40) -> Path:
+    """Three classes of numbered slices, as the lung cancer set has them."""
+    names = {"Bengin cases": "Bengin case", "Malignant cases": "Malignant case", "Normal cases": "Normal case"}
+    return plant(
+        root, *(f"{folder}/{name} ({number}).jpg" for folder, name in names.items() for number in range(1, count + 1))
+    )
+
+
+def test_blocks_of_slices_are_split_as_patients_are(tmp_path):
+    imported = import_dataset(
+        ct_folder(tmp_path / "set"),
+        output=tmp_path / "datalist.json",
+        labels=["Normal", "Benign", "Malignant"],
+        blocks=10,
+        fractions=(0.6, 0.2, 0.2),
+    )
+    assert [counts.patients for counts in imported.audit.counts.values()] == [18, 6, 6]
+    assert imported.datalist.split["patients"] == "10 blocks of consecutive file numbers in each class"
+    assert imported.notes == ("30 blocks of consecutive numbers stand for patients",)
+
+
+def test_folders_are_added_under_a_label_and_split_with_the_rest(tmp_path):
+    root = patients_folder(tmp_path / "set")
+    strangers = plant(tmp_path / "strangers", *(f"{number}.png" for number in range(20)))
+    imported = import_dataset(
+        root,
+        output=tmp_path / "datalist.json",
+        labels=["Normal", "Tumor", "Unknown"],
+        added=[("Unknown", strangers)],
+        patient_regex=r"^(\w+)_",
+    )
+    assert [counts.labels["Unknown"] for counts in imported.audit.counts.values()] == [14, 2, 4]
+    assert {case.facts["source"] for case in imported.datalist.cases()} == {"set", "strangers"}
+    assert json.loads((tmp_path / "datalist.json").read_text())["base_dir"] == "."
+    with pytest.raises(ConfigError, match="added label 'Unkown' is none of the labels; did you mean Unknown"):
+        import_dataset(root, output=tmp_path / "x.json", labels=["Normal", "Unknown"], added=[("Unkown", strangers)])
+
+
+def test_a_folder_with_the_table_of_chest_xray14_is_read_by_it(tmp_path):
+    root = plant(tmp_path / "nih", *(f"images_00{1 + n % 2}/images/{n // 4:08d}_{n % 4:03d}.png" for n in range(120)))
+    rows = [f"{n // 4:08d}_{n % 4:03d}.png,{'Mass|Hernia' if n % 3 else 'No Finding'},{n // 4}" for n in range(120)]
+    (root / "Data_Entry_2017_v2020.csv").write_text("\n".join(["Image Index,Finding Labels,Patient ID", *rows]))
+    (root / "train_val_list.txt").write_text("\n".join(row.split(",")[0] for row in rows[:80]))
+    (root / "test_list.txt").write_text("\n".join(row.split(",")[0] for row in rows[80:]))
+    imported = import_dataset(root, output=tmp_path / "a.json", labels=["Mass", "Hernia"])
+    assert [counts.cases for counts in imported.audit.counts.values()] == [72, 8, 40]
+    assert imported.audit.patient_leaks == ()
+    assert imported.datalist.split["lists"] == "train_val_list.txt, test_list.txt"
+    anew = import_dataset(root, output=tmp_path / "b.json", labels=["Mass", "Hernia"], fractions=(0.7, 0.1, 0.2))
+    assert [counts.cases for counts in anew.audit.counts.values()] == [84, 12, 24]
+    assert "lists" not in anew.datalist.split
+
+
+def test_lists_and_a_new_split_exclude_each_other(tmp_path):
+    options = TableOptions(section_lists={"test": tmp_path / "list.txt"})
+    (tmp_path / "t.csv").write_text("path,label\n")
+    with pytest.raises(ConfigError, match="leave one out"):
+        import_dataset(tmp_path / "t.csv", output=tmp_path / "d.json", table=options, fractions=(0.7, 0.1, 0.2))
+
+
+def test_data_without_a_test_section_are_told(tmp_path):
+    imported = import_dataset(patients_folder(tmp_path / "set", ("train", "val")), output=tmp_path / "datalist.json")
+    assert imported.notes[0].startswith("no case in test")
+
+
+def test_a_data_set_of_kaggle_that_is_misspelt_is_refused_before_a_download(tmp_path):
+    with pytest.raises(ConfigError, match="expected kaggle:owner/dataset"):
+        import_dataset("kaggle:ct-kidney", output=tmp_path / "d.json")
