@@ -6,22 +6,18 @@ that `resume` needs; `manifest.json` records both.
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
-import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from lungscan_monai.errors import CheckpointError, LungScanWarning, WeightsError
-from lungscan_monai.metrics.operating_points import OperatingPoint
-from lungscan_monai.model_files import MODEL_NAME, OPERATING_POINT_NAME, STATE_NAME
+from lungscan_monai.errors import CheckpointError, WeightsError
+from lungscan_monai.model_files import MODEL_NAME, STATE_NAME
 from lungscan_monai.networks import TimmClassifier
-from lungscan_monai.storage import Manifest, replacing, sha256_file, write_json
+from lungscan_monai.storage import Manifest, replacing, sha256_file
 from lungscan_monai.task import TaskSpec
 
 
@@ -102,40 +98,6 @@ def load_weights(network: nn.Module, path: str | os.PathLike, task: TaskSpec) ->
     except RuntimeError as error:
         raise WeightsError(f"{path} does not fit this network: {str(error).splitlines()[1].strip()}") from error
     return sha256
-
-
-def save_operating_point(folder: str | os.PathLike, point: OperatingPoint, model_sha256: str) -> None:
-    """Store the operating point that was fitted with this very model.
-
-    Raises:
-        OutputError: If the folder cannot be written.
-    """
-    write_json(Path(folder) / OPERATING_POINT_NAME, {"model_sha256": model_sha256, **asdict(point)})
-
-
-def load_operating_point(folder: str | os.PathLike, model_sha256: str) -> OperatingPoint | None:
-    """Return the operating point of this very model; None where none was fitted.
-
-    Raises:
-        CheckpointError: If the file is not readable.
-    """
-    path = Path(folder) / OPERATING_POINT_NAME
-    if not path.exists():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        fitted_with = content.pop("model_sha256")
-        point = OperatingPoint(**content)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: not an operating point ({error}); run the evaluation again") from error
-    if fitted_with != model_sha256:
-        warnings.warn(
-            f"{path.name} belongs to another model and is not used; run the evaluation of this one",
-            LungScanWarning,
-            stacklevel=2,
-        )
-        return None
-    return point
 
 
 def unwrapped(network: nn.Module) -> TimmClassifier:

@@ -182,10 +182,8 @@ def _require_task(report: dict[str, Any], task: TaskSpec) -> None:
 
 def _main_numbers(report: dict[str, Any]) -> dict[str, Any]:
     """Return value and interval of the main metrics: of the positive class, or the means over the labels."""
-    overall = {name: entry for name, entry in report["overall"].items() if name != "macro"}
-    metrics = (
-        report["labels"][0]["metrics"] if report["kind"] == "binary" else {**overall, **report["overall"]["macro"]}
-    )
+    overall, binary = report["overall"], report["kind"] == "binary"
+    metrics = report["labels"][0]["metrics"] if binary else {**(overall["classes"] or {}), **overall["macro"]}
     found: dict[str, Any] = {}
     for name in _MAIN_METRICS:
         entry = metrics.get(name, {})

@@ -15,8 +15,11 @@ MODEL_NAME = "model.pt"
 STATE_NAME = "last.pt"
 """What `resume` needs."""
 
-OPERATING_POINT_NAME = "operating_point.json"
-"""The threshold that was fitted with this model."""
+OPERATING_POINTS_NAME = "operating_points.json"
+"""The thresholds that were fitted with this model."""
+
+CALIBRATION_NAME = "calibration.json"
+"""The calibration of probabilities that was fitted with this model."""
 
 
 def recorded_architecture(folder: str | os.PathLike) -> dict[str, Any]:

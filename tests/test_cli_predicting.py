@@ -22,8 +22,9 @@ from lungscan_monai.task import load_task
 class Prediction:
     case: str
     probabilities: dict[str, float]
-    label: str
-    threshold: float
+    label: str | None
+    threshold: float | None
+    findings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class StandInPredictor:
     batch_size = 2
     model_sha256 = "cd" * 32
     operating_point = OperatingPoint(0.4, "youden", 0.97, 0.9, "validation", 50)
+    operating_points = {"Pneumonia": operating_point}
+    calibration = None
 
     def __init__(self, root):
         self.task = load_task(root)
@@ -207,3 +210,15 @@ def test_no_cell_of_the_csv_is_a_formula_for_a_spreadsheet(trained, images, tmp_
     run("predict", trained, "=1+1.png", "+bad.png", "--output", tmp_path / "p.csv")
     with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as stream:
         assert [row["case"] for row in csv.DictReader(stream)] == ["'=1+1.png", "'+bad.png"]
+
+
+def test_findings_called_present_are_the_decision_of_a_multi_label_task(trained, images, monkeypatch):
+    def answer(self, case):
+        return Prediction(case, {"Normal": 0.25, "Pneumonia": 0.75}, None, None, ("Normal", "Pneumonia"))
+
+    monkeypatch.setattr(StandInPredictor, "_answer", answer)
+    row = run("predict", trained, images / "a.png").stdout.splitlines()[1].split("\t")
+    assert row[1] == "Normal, Pneumonia"
+    found = json.loads(run("predict", trained, images / "a.png", "--json").stdout)
+    assert found["predictions"][0]["findings"] == ["Normal", "Pneumonia"]
+    assert found["calibrated"] is False

@@ -150,16 +150,23 @@ def _model_facts(predictor: Predictor) -> dict[str, Any]:
         "task": predictor.task.name,
         "task_version": predictor.task.version,
         "model_sha256": predictor.model_sha256,
+        "calibrated": predictor.calibration is not None,
         "operating_point": None if point is None else asdict(point),
+        "operating_points": {label: asdict(found) for label, found in predictor.operating_points.items()},
     }
 
 
 def _table(labels: tuple[str, ...], predictions: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     rows = [
-        [row["case"], row["label"] or "-", *(f"{row['probabilities'][label]:.3f}" for label in labels)]
+        [row["case"], _decision(row), *(f"{row['probabilities'][label]:.3f}" for label in labels)]
         for row in predictions
     ]
     return ["file", "decision", *labels], rows
+
+
+def _decision(row: dict[str, Any]) -> str:
+    """Return the class named, or the findings called present."""
+    return row["label"] or ", ".join(row["findings"] or ()) or "-"
 
 
 def _csv(labels: tuple[str, ...], predictions: list[dict[str, Any]], rejects: list[dict[str, str]]) -> str:
@@ -170,7 +177,7 @@ def _csv(labels: tuple[str, ...], predictions: list[dict[str, Any]], rejects: li
     )
     for row in predictions:
         probabilities = [repr(row["probabilities"][label]) for label in labels]
-        texts = [guarded_cell(row["case"]), guarded_cell(row["label"] or "")]
+        texts = [guarded_cell(row["case"]), guarded_cell(row["label"] or "; ".join(row["findings"] or ()))]
         writer.writerow([*texts, row["threshold"], *probabilities, "", ""])
     for row in rejects:
         texts = [row["code"], guarded_cell(row["reason"])]
@@ -187,6 +194,12 @@ def _say_threshold(predictor: Predictor) -> None:
             f"Threshold {point.threshold:.4f} ({point.rule} on {point.fitted_on}: sensitivity {point.sensitivity:.3f}, "
             f"specificity {point.specificity:.3f})."
         )
+    elif predictor.task.kind == "multilabel" and not predictor.operating_points:
+        say(
+            "Threshold 0.5 for every finding: none was chosen for this model yet; `lungscan evaluate` chooses them.",
+            typer.colors.YELLOW,
+        )
+    say("Probabilities are calibrated." if predictor.calibration else "Probabilities are the network's own.")
     say(predictor.task.intended_use)
 
 

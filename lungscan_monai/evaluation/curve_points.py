@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lungscan_monai.errors import NotComputableError
-from lungscan_monai.evaluation.estimates import not_computable, rounded
+from lungscan_monai.evaluation.estimates import computed, rounded
 from lungscan_monai.evaluation.predictions import Target
 from lungscan_monai.evaluation.statistics import BAND_RATES
 from lungscan_monai.metrics.calibration import reliability_curve
@@ -19,30 +17,27 @@ _MAX_POINTS = 200
 _N_HISTOGRAM_BINS = 20
 
 
-def curve_points(target: Target, band_draws: np.ndarray) -> dict[str, Any]:
+def curve_points(target: Target, band_draws: np.ndarray, raw_score: np.ndarray | None = None) -> dict[str, Any]:
     """Return ROC (with its 95 % band), precision-recall and reliability curve and the histogram of the scores.
 
     Args:
         target: Labels and scores.
         band_draws: Sensitivity at `BAND_RATES` on each resample, NaN where not defined,
             shape ``(n_resamples, n_rates)``.
+        raw_score: The network's own probabilities where the scores are calibrated, shape ``(n_cases,)``; they get a
+            reliability curve of their own.
 
     Returns:
         Points by the name of the curve; ``{"not_computable": "because ..."}`` where the data define none.
     """
+    raw = None if raw_score is None else Target(target.label, target.y_true, raw_score)
     return {
-        "roc": _computed(lambda: _roc_points(target, band_draws)),
-        "precision_recall": _computed(lambda: _precision_recall_points(target)),
-        "reliability": _computed(lambda: _reliability_points(target)),
+        "roc": computed(lambda: _roc_points(target, band_draws)),
+        "precision_recall": computed(lambda: _precision_recall_points(target)),
+        "reliability": computed(lambda: _reliability_points(target)),
+        "reliability_before": None if raw is None else computed(lambda: _reliability_points(raw)),
         "histogram": _histogram(target),
     }
-
-
-def _computed(compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    try:
-        return compute()
-    except NotComputableError as error:
-        return not_computable(error)
 
 
 def _roc_points(target: Target, band_draws: np.ndarray) -> dict[str, Any]:

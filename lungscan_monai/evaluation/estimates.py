@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from lungscan_monai.errors import NotComputableError
-from lungscan_monai.metrics.intervals import Interval, percentile_interval, reverse_percentile_interval, wilson_interval
+from lungscan_monai.metrics.draws import Draws
+from lungscan_monai.metrics.intervals import Interval, reverse_percentile_interval, wilson_interval
 
 _DECIMALS = 6
 
 
 def rounded(value: float) -> float:
     """Return the number with six decimals, so that reports do not differ by the order of a sum."""
-    return round(float(value), _DECIMALS)
+    return round(float(value), _DECIMALS) + 0.0
 
 
 def not_computable(error: NotComputableError) -> dict[str, str]:
@@ -28,14 +29,22 @@ def not_computable(error: NotComputableError) -> dict[str, str]:
     return {"not_computable": f"because {error}"}
 
 
-def estimate(compute: Callable[[], float], draws: np.ndarray, n_units: int = 0) -> dict[str, Any]:
-    """Return a number with its percentile interval.
+def computed(compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what `compute` returns, or the entry that says why the data do not define it."""
+    try:
+        return compute()
+    except NotComputableError as error:
+        return not_computable(error)
+
+
+def estimate(compute: Callable[[], float], draws: Draws, n_units: int = 0) -> dict[str, Any]:
+    """Return a number with its interval.
 
     A proportion of 0 or 1 comes out the same in every resample; its interval is Wilson's, with `n_units` trials.
 
     Args:
         compute: Gives the number, or raises NotComputableError.
-        draws: The number on each resample, NaN where not defined, shape ``(n_resamples,)``.
+        draws: The number on the resamples, one column.
         n_units: Independent units (patients) behind a proportion; 0 if the number is no proportion.
     """
     try:
@@ -44,11 +53,11 @@ def estimate(compute: Callable[[], float], draws: np.ndarray, n_units: int = 0) 
         return not_computable(error)
     if n_units and value in (0, 1):
         return _entry(wilson_interval(value * n_units, n_units)) | {"interval": f"Wilson, {n_units} independent units"}
-    return with_interval(value, draws, percentile_interval)
+    return with_interval(value, draws)
 
 
 def calibration_error(
-    compute: Callable[[], float], draws: np.ndarray, if_calibrated: Callable[[], np.ndarray]
+    compute: Callable[[], float], draws: Draws, if_calibrated: Callable[[], np.ndarray]
 ) -> dict[str, Any]:
     """Return a calibration error with its interval and what chance alone would give.
 
@@ -58,7 +67,7 @@ def calibration_error(
 
     Args:
         compute: Gives the error, or raises NotComputableError.
-        draws: The error on each resample, NaN where not defined, shape ``(n_resamples,)``.
+        draws: The error on the resamples, one column.
         if_calibrated: Gives errors that perfectly calibrated probabilities would show, shape ``(n_draws,)``.
     """
     try:
@@ -67,8 +76,8 @@ def calibration_error(
         return not_computable(error)
     by_chance = float(np.quantile(if_calibrated(), 0.975))
 
-    def around_value(value: float, draws: np.ndarray) -> Interval:
-        raw = reverse_percentile_interval(value, draws)
+    def around_value() -> Interval:
+        raw = reverse_percentile_interval(value, draws.resampled[:, 0])
         low = 0.0 if value <= by_chance else min(max(raw.low, 0.0), value)
         return Interval(value, low, max(min(raw.high, 1.0), value), raw.n_left_out)
 
@@ -76,17 +85,22 @@ def calibration_error(
     return entry | {"interval": "reverse percentile", "by_chance_up_to": rounded(by_chance)}
 
 
-def with_interval(value: float, draws: np.ndarray, interval: Callable[[float, np.ndarray], Interval]) -> dict[str, Any]:
-    """Return a value with the interval that `interval` finds from the draws, or with the reason why there is none."""
+def with_interval(value: float, draws: Draws, interval: Callable[[], Interval] | None = None) -> dict[str, Any]:
+    """Return a value with its interval, or with the reason why there is none.
+
+    Args:
+        value: The number.
+        draws: The number on the resamples, one column.
+        interval: Gives an interval of another kind than that of the draws.
+    """
     try:
-        return _entry(interval(value, draws))
+        return _entry((interval or draws.interval)())
     except NotComputableError as error:
-        n_left_out = int(np.isnan(draws).sum())
         return {
             "value": rounded(value),
             "low": None,
             "high": None,
-            "resamples_left_out": n_left_out,
+            "resamples_left_out": int(np.isnan(draws.resampled[:, 0]).sum()),
             "no_interval": f"because {error}",
         }
 

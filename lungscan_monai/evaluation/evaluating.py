@@ -6,24 +6,31 @@ import importlib.metadata
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ignite import distributed as idist
 from monai.data import Dataset
 from monai.engines import SupervisedEvaluator
 
 from lungscan_monai import __version__
-from lungscan_monai.checkpoints import load_weights, save_operating_point, unwrapped
-from lungscan_monai.data.datalist import datalist_sha256
+from lungscan_monai.checkpoints import load_weights, unwrapped
+from lungscan_monai.data.datalist import datalist_sha256, load_datalist
 from lungscan_monai.errors import ConfigError
+from lungscan_monai.evaluation.calibrating import calibrated, fit_calibration
 from lungscan_monai.evaluation.explaining import explain_cases
+from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.evaluation.report import build_report
+from lungscan_monai.evaluation.settings import ReportSettings
 from lungscan_monai.evaluation.writing import write_report
+from lungscan_monai.fitted import load_calibration, load_operating_points, save_calibration, save_operating_points
 from lungscan_monai.handlers.predictions import PredictionMetric
 from lungscan_monai.metrics.decisions import leading_labels
 from lungscan_monai.metrics.operating_points import OperatingPoint
+from lungscan_monai.metrics.scaling import Calibration
 from lungscan_monai.storage import require_writable
 from lungscan_monai.task import TaskSpec
 
@@ -35,20 +42,22 @@ _PACKAGES = ("torch", "monai", "timm", "numpy")
 class Evaluation:
     """Everything that one evaluation needs, wired by `evaluate.json`.
 
+    In a distributed run every rank predicts its share, and rank 0 alone fits, explains and writes.
+
     Args:
         evaluator: Applies the network to the cases of `dataset`.
         metric: The evaluator's metric, which keeps the predictions.
         dataset: The cases of the sections `validation` and `test`.
         task: The task.
         model_path: The `model.pt` to evaluate.
-        datalist: The datalist, whose content hash is recorded.
+        datalist: The datalist, whose content hash is recorded, and whose facts make the subgroups.
         output_dir: Folder of the results.
-        rule: How the threshold is chosen on the validation cases.
-        target: The sensitivity or specificity that the rule wants, where it wants one.
+        settings: How the report is made; the usual way if None.
+        calibrate: Whether probabilities are calibrated.
+        refit: Whether calibration and operating points are fitted on the validation cases and stored with the model; if
+            not, or without validation cases, those stored with the model are applied.
         explain: Which test cases are explained: ``"all"``, ``"none"``, or how many (spread evenly).
         method: Name of the CAM method.
-        resamples: Number of bootstrap resamples.
-        seed: Seed of the bootstrap.
     """
 
     def __init__(
@@ -60,12 +69,11 @@ class Evaluation:
         model_path: str | os.PathLike,
         datalist: str | os.PathLike,
         output_dir: str | os.PathLike,
-        rule: str = "youden",
-        target: float | None = None,
+        settings: ReportSettings | None = None,
+        calibrate: bool = True,
+        refit: bool = True,
         explain: str | int = "all",
         method: str = "gradcam",
-        resamples: int = 2000,
-        seed: int = 0,
     ) -> None:
         if explain not in ("all", "none") and not (isinstance(explain, int) and explain >= 0):
             raise ConfigError(f"explain is {explain!r}, expected 'all', 'none' or a number of cases")
@@ -76,53 +84,88 @@ class Evaluation:
         self.model_path = Path(model_path)
         self.datalist = Path(datalist)
         self.output_dir = Path(output_dir)
-        self.report_settings = {"rule": rule, "target": target, "n_resamples": resamples, "seed": seed}
+        self.settings = settings or ReportSettings()
+        self.calibrate = calibrate
+        self.refit = refit
         self.explain = explain
         self.method = method
 
     def run(self) -> dict[str, Any]:
-        """Evaluate, write predictions, report, figures and explanations, and return the report.
+        """Evaluate, write predictions, report, figures and explanations, and return the report; empty on other ranks.
 
         Raises:
             OutputError: If the output folder cannot be written.
             CheckpointError: If there is no trained model, or it is damaged.
             WeightsError: If the model belongs to another network or other labels.
         """
-        require_writable(self.output_dir)
-        network = unwrapped(self.evaluator.network)
-        model_sha256 = load_weights(network, self.model_path, self.task)
+        first = idist.get_rank() == 0
+        if first:
+            require_writable(self.output_dir)
+        model_sha256 = load_weights(unwrapped(self.evaluator.network), self.model_path, self.task)
         self.evaluator.run()
+        predictions = self.metric.predictions()
+        report = self._reported(predictions, model_sha256) if first else {}
+        idist.barrier()
+        return report
+
+    def _reported(self, raw: Predictions, model_sha256: str) -> dict[str, Any]:
         facts = self._facts(model_sha256)
-        predictions = replace(self.metric.predictions(), facts=facts)
+        fits = self.refit and self.settings.threshold_section in raw.section_names
+        calibration = self._calibration(raw, fits, model_sha256)
+        predictions = replace(raw if calibration is None else calibrated(raw, calibration), facts=facts)
         predictions.save(self.output_dir)
-        report = build_report(predictions, facts=facts, **self.report_settings)
-        point = report["labels"][0]["operating_point"]
-        if self.task.kind == "binary":
-            self._keep_operating_point(point, model_sha256)
+        folder = self.model_path.parent
+        report = build_report(
+            predictions,
+            self.settings,
+            calibration=calibration,
+            points=None if fits else load_operating_points(folder, model_sha256, calibration),
+            case_facts=self._case_facts(),
+            facts=facts,
+        )
+        if fits:
+            save_calibration(folder, calibration, model_sha256)
+            save_operating_points(folder, _points(report), model_sha256, calibration)
         chosen = self._chosen()
         if chosen:
-            leading = leading_labels(predictions.probabilities, self.task.kind, point["threshold"])
-            label_of = dict(zip(predictions.case_ids, leading.tolist(), strict=True))
-            report["explanations"] = explain_cases(
-                network,
-                self.dataset,
-                chosen,
-                [label_of[self.dataset.data[index]["case"]] for index in chosen],
-                self.task,
-                self.output_dir / "explanations",
-                method=self.method,
-                model_sha256=model_sha256,
-            )
+            report["explanations"] = self._explained(predictions, report, chosen, calibration, model_sha256)
         write_report(report, self.output_dir)
         logger.info("report: %s", self.output_dir / "report.md")
         return report
 
-    def _keep_operating_point(self, point: dict[str, Any], model_sha256: str) -> None:
-        if point["reason"] is not None:
-            logger.warning("no operating point is stored: %s", point["reason"])
-            return
-        fitted = OperatingPoint(**{part.name: point[part.name] for part in fields(OperatingPoint)})
-        save_operating_point(self.model_path.parent, fitted, model_sha256)
+    def _calibration(self, raw: Predictions, fits: bool, model_sha256: str) -> Calibration | None:
+        if not self.calibrate:
+            return None
+        if fits:
+            return fit_calibration(raw, self.settings.threshold_section)
+        return load_calibration(self.model_path.parent, model_sha256)
+
+    def _case_facts(self) -> Mapping[str, Mapping[str, Any]]:
+        return {case.id: case.facts for case in load_datalist(self.datalist).cases(self.settings.test_section)}
+
+    def _explained(
+        self,
+        predictions: Predictions,
+        report: dict[str, Any],
+        chosen: list[int],
+        calibration: Calibration | None,
+        model_sha256: str,
+    ) -> dict[str, Any]:
+        """Explain the label that each chosen case leads with."""
+        threshold = report["labels"][0]["operating_point"]["threshold"]
+        leading = leading_labels(predictions.probabilities, self.task.kind, threshold)
+        label_of = dict(zip(predictions.case_ids, leading.tolist(), strict=True))
+        return explain_cases(
+            unwrapped(self.evaluator.network),
+            self.dataset,
+            chosen,
+            [label_of[self.dataset.data[index]["case"]] for index in chosen],
+            self.task,
+            self.output_dir / "explanations",
+            method=self.method,
+            model_sha256=model_sha256,
+            calibration=calibration,
+        )
 
     def _chosen(self) -> list[int]:
         test = [index for index, record in enumerate(self.dataset.data) if record["section"] == "test"]
@@ -142,3 +185,17 @@ class Evaluation:
             "versions": {"lungscan-monai": __version__, **versions},
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         }
+
+
+def _points(report: dict[str, Any]) -> dict[str, OperatingPoint]:
+    """Return the operating points that a report chose, by label."""
+    found = {label["label"]: label["operating_point"] for label in report["labels"]}
+    for point in found.values():
+        if point["reason"] is not None:
+            logger.warning("no operating point is stored: %s", point["reason"])
+    names = [part.name for part in fields(OperatingPoint)]
+    return {
+        label: OperatingPoint(**{name: point[name] for name in names})
+        for label, point in found.items()
+        if point["reason"] is None
+    }

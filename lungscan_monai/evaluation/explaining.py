@@ -13,6 +13,7 @@ from monai.data import Dataset
 from lungscan_monai.errors import NotComputableError
 from lungscan_monai.evaluation.estimates import not_computable, rounded
 from lungscan_monai.metrics.intervals import wilson_interval
+from lungscan_monai.metrics.scaling import Calibration
 from lungscan_monai.networks import TimmClassifier
 from lungscan_monai.saliency.cams import explain, layer_of
 from lungscan_monai.saliency.storing import ExplanationStore
@@ -31,6 +32,7 @@ def explain_cases(
     folder: str | os.PathLike,
     method: str,
     model_sha256: str,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Explain one label of each case, and store picture, array and index.
 
@@ -45,6 +47,7 @@ def explain_cases(
         folder: Where the explanations go.
         method: Name of the CAM method.
         model_sha256: Hash of the model, recorded with each explanation.
+        calibration: What the probabilities recorded are calibrated with.
 
     Returns:
         What the report says of them: folder name, method, layer, number of cases, and `pointing_game`: the share of
@@ -59,7 +62,7 @@ def explain_cases(
     """
     outcomes: list[bool | None] = []
     with ExplanationStore(folder, method, layer_of(network), model_sha256) as store:
-        explained = _explained(network, dataset, indices, labels, task.kind, method)
+        explained = _explained(network, dataset, indices, labels, task.kind, method, calibration)
         for record, label, probability, saliency in explained:
             lesion = _lesion(record)
             shown = lesion if _has(record["label"], label) else None
@@ -72,7 +75,13 @@ def explain_cases(
 
 
 def _explained(
-    network: TimmClassifier, dataset: Dataset, indices: Sequence[int], labels: Sequence[int], kind: str, method: str
+    network: TimmClassifier,
+    dataset: Dataset,
+    indices: Sequence[int],
+    labels: Sequence[int],
+    kind: str,
+    method: str,
+    calibration: Calibration | None,
 ) -> Iterator[tuple[dict[str, Any], int, float, np.ndarray]]:
     """Give each case's record, the label explained, its probability and the map ``(H, W)``, batch after batch."""
     device = next(network.parameters()).device
@@ -80,7 +89,10 @@ def _explained(
         chosen, wanted = indices[start : start + BATCH_SIZE], labels[start : start + BATCH_SIZE]
         images = torch.stack([torch.as_tensor(dataset[index]["image"]) for index in chosen]).to(device)
         probabilities, maps = explain(network, images, torch.tensor(wanted, device=device), kind, method)
-        for index, label, row, saliency in zip(chosen, wanted, probabilities, maps, strict=True):
+        rows = probabilities.cpu().numpy()
+        if calibration is not None:
+            rows = calibration.apply(rows)
+        for index, label, row, saliency in zip(chosen, wanted, rows, maps, strict=True):
             yield dataset.data[index], label, float(row[label]), saliency.cpu().numpy()
 
 

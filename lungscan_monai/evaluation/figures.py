@@ -40,6 +40,8 @@ def draw_figures(report: dict[str, Any], folder: str | os.PathLike) -> list[Path
         "roc.png": _panels(report, _draw_roc),
         "precision_recall.png": _panels(report, _draw_precision_recall),
         "reliability.png": _panels(report, _draw_reliability),
+        "decision_curve.png": _panels(report, _draw_decision_curve),
+        "risk_coverage.png": _risk_coverage_figure(report),
         "scores.png": _panels(report, _draw_histogram),
     }
     if report["confusion_matrix"] is not None:
@@ -55,7 +57,17 @@ def _save(figure: Figure, path: Path) -> Path:
 
 
 def _panels(report: dict[str, Any], draw: Callable[[Axes, dict[str, Any]], None]) -> Figure:
-    labels = report["labels"]
+    return _panels_of(report["labels"], draw)
+
+
+def _risk_coverage_figure(report: dict[str, Any]) -> Figure:
+    """Draw the curve of exclusive classes together, or of each label."""
+    together = report["overall"]["selective"]
+    owners = [{"label": "all classes", "selective": together}] if together else report["labels"]
+    return _panels_of(owners, _draw_risk_coverage)
+
+
+def _panels_of(labels: list[dict[str, Any]], draw: Callable[[Axes, dict[str, Any]], None]) -> Figure:
     n_columns = min(math.ceil(math.sqrt(len(labels))), _MAX_COLUMNS)
     n_rows = -(-len(labels) // n_columns)
     figure = Figure(figsize=(_PANEL_INCHES * n_columns, _PANEL_INCHES * n_rows), layout="constrained")
@@ -126,7 +138,8 @@ def _draw_roc(axis: Axes, label: dict[str, Any]) -> None:
         )
     auc = _in_words("AUC", label["metrics"]["roc_auc"])
     axis.plot(curve["false_positive_rate"], curve["sensitivity"], color=_BLUE, linewidth=1.8, label=auc)
-    sensitivity, specificity = label["metrics"]["sensitivity"], label["metrics"]["specificity"]
+    measured = label["operating_point"]["test"]
+    sensitivity, specificity = measured["sensitivity"], measured["specificity"]
     at = f"threshold {label['operating_point']['threshold']:.3g}"
     axis.plot(1 - specificity["value"], sensitivity["value"], "o", color=_ORANGE, markersize=7, label=at, clip_on=False)
     _legend(axis, "lower right")
@@ -151,6 +164,9 @@ def _draw_reliability(axis: Axes, label: dict[str, Any]) -> None:
     if _says_why_not(axis, curve):
         return
     axis.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=(0, (4, 3)), label="perfect")
+    before = label["curves"]["reliability_before"]
+    if before:
+        axis.plot(before["mean_predicted"], before["observed"], color=_GREY, marker=".", linewidth=1, label="before")
     observed = np.array(curve["observed"])
     errors = np.abs(np.array([curve["low"], curve["high"]]) - observed)
     ece = _in_words("ECE", label["metrics"]["ece"])
@@ -167,6 +183,34 @@ def _draw_reliability(axis: Axes, label: dict[str, Any]) -> None:
     )
     axis.set_title(f"{_cases_per_bin(curve['cases'])} cases per point", fontsize=9, color="#444444", loc="right")
     _legend(axis, "best")
+
+
+def _draw_decision_curve(axis: Axes, label: dict[str, Any]) -> None:
+    curve = label["curves"]["decision"]
+    if _says_why_not(axis, curve):
+        return
+    thresholds, benefit = curve["thresholds"], np.array(curve["net_benefit"])
+    axis.fill_between(thresholds, curve["low"], curve["high"], color=_BLUE, alpha=0.18, linewidth=0)
+    axis.plot(thresholds, benefit, color=_BLUE, linewidth=1.8, label="by the model")
+    axis.plot(thresholds, curve["treat_all"], color=_ORANGE, linewidth=1.2, label="all called positive")
+    axis.axhline(curve["treat_none"], color=_GREY, linewidth=1, linestyle=(0, (4, 3)), label="none called positive")
+    highest = max(label["prevalence"], 0.02)
+    axis.set(xlim=(0, 1), ylim=(-0.25 * highest, 1.15 * highest))
+    axis.set_xlabel("threshold probability", fontsize=10)
+    axis.set_ylabel("net benefit", fontsize=10)
+    _legend(axis, "upper right")
+
+
+def _draw_risk_coverage(axis: Axes, owner: dict[str, Any]) -> None:
+    found = owner["selective"]
+    if _says_why_not(axis, found):
+        return
+    curve, area = found["curve"], _in_words("area", found["aurc"])
+    axis.plot(curve["coverage"], curve["risk"], color=_BLUE, linewidth=1.8, label=area)
+    axis.set(xlim=(0, 1.02), ylim=(0, max(0.02, 1.2 * max(curve["risk"]))))
+    axis.set_xlabel("share of cases answered, the surest first", fontsize=10)
+    axis.set_ylabel("share of errors among them", fontsize=10)
+    _legend(axis, "upper left")
 
 
 def _cases_per_bin(cases: list[int]) -> str:

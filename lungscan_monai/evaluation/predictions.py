@@ -20,7 +20,7 @@ from lungscan_monai.storage import sha256_file, write_json, write_text
 from lungscan_monai.task import KINDS
 
 CSV_NAME = "predictions.csv"
-_LABEL, _PROBABILITY = "label", "probability"
+_LABEL, _PROBABILITY, _RAW = "label", "probability", "raw probability"
 
 
 class Target(NamedTuple):
@@ -52,6 +52,8 @@ class Predictions:
         label_names: Names of the labels; of a binary task the second is the positive one.
         kind: ``"binary"``, ``"multiclass"`` or ``"multilabel"``.
         facts: What is known of the model and the data (name, version, hashes), as JSON can hold it.
+        raw_probabilities: What the network itself gave where `probabilities` are calibrated, same shape; None where
+            `probabilities` are the network's own.
 
     Raises:
         ShapeError: If there is no case, or the parts do not fit together.
@@ -68,6 +70,7 @@ class Predictions:
     label_names: tuple[str, ...]
     kind: str
     facts: dict[str, Any] = field(default_factory=dict)
+    raw_probabilities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -90,6 +93,9 @@ class Predictions:
             "y_true": self.y_true.shape,
         }
         expected = dict.fromkeys(found, (n_cases,)) | {"probabilities": (n_cases, n_labels)}
+        if self.raw_probabilities is not None:
+            found["raw_probabilities"] = self.raw_probabilities.shape
+            expected["raw_probabilities"] = (n_cases, n_labels)
         if self.kind == "multilabel":
             expected["y_true"] = (n_cases, n_labels)
         wrong = [f"{name} {found[name]} instead of {expected[name]}" for name in found if found[name] != expected[name]]
@@ -153,6 +159,7 @@ class Predictions:
             self.label_names,
             self.kind,
             self.facts,
+            None if self.raw_probabilities is None else self.raw_probabilities[chosen],
         )
 
     def targets(self) -> Iterator[Target]:
@@ -167,7 +174,7 @@ class Predictions:
         """Write `predictions.csv`, one row for each case, and what it means into `predictions.json` beside it.
 
         A text that a spreadsheet would take for a formula is preceded by an apostrophe; :func:`load_predictions`
-        takes it off again.
+        takes it off again. Where the probabilities are calibrated, the network's own follow them.
 
         Returns:
             Path of the table.
@@ -180,6 +187,7 @@ class Predictions:
         described = {
             "kind": self.kind,
             "label_names": list(self.label_names),
+            "calibrated": self.raw_probabilities is not None,
             "facts": self.facts,
             "sha256": sha256_file(path),
         }
@@ -189,10 +197,12 @@ class Predictions:
     def _table(self) -> str:
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        writer.writerow(["case", "patient", "section", *_columns(self.kind, self.label_names)])
+        raw = self.raw_probabilities
+        writer.writerow(["case", "patient", "section", *_columns(self.kind, self.label_names, raw is not None)])
         for index, case in enumerate(self.case_ids):
             texts = [case, self.patients[index] or "", self.sections[index], *self._reference_texts(index)]
-            writer.writerow([*map(guarded_cell, texts), *map(float, self.probabilities[index])])
+            values = [*self.probabilities[index], *(() if raw is None else raw[index])]
+            writer.writerow([*map(guarded_cell, texts), *map(float, values)])
         return stream.getvalue()
 
     def _reference_texts(self, index: int) -> list[str]:
@@ -216,7 +226,8 @@ def load_predictions(path: str | os.PathLike) -> Predictions:
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             rows = [[bare_cell(cell) for cell in row] for row in csv.reader(stream)]
-        return _from_rows(rows, described["kind"], tuple(described["label_names"]), described["facts"])
+        names, calibrated = tuple(described["label_names"]), described["calibrated"]
+        return _from_rows(rows, described["kind"], names, calibrated, described["facts"])
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, IndexError, TypeError) as error:
         raise DataError(f"{path}: not a table of predictions ({type(error).__name__}: {error})") from error
     except LungScanError:
@@ -238,8 +249,10 @@ def _description(path: Path) -> dict[str, Any]:
     return described
 
 
-def _from_rows(rows: list[list[str]], kind: str, label_names: tuple[str, ...], facts: dict[str, Any]) -> Predictions:
-    header = ["case", "patient", "section", *_columns(kind, label_names)]
+def _from_rows(
+    rows: list[list[str]], kind: str, label_names: tuple[str, ...], calibrated: bool, facts: dict[str, Any]
+) -> Predictions:
+    header = ["case", "patient", "section", *_columns(kind, label_names, calibrated)]
     if not rows or rows[0] != header:
         raise ValueError(f"the first row must be {', '.join(header)}")
     uneven = [str(number) for number, row in enumerate(rows, start=1) if len(row) != len(header)]
@@ -248,19 +261,21 @@ def _from_rows(rows: list[list[str]], kind: str, label_names: tuple[str, ...], f
     if len(rows) == 1:
         raise ValueError("the table has no case")
     cases, patients, sections, *values = zip(*rows[1:], strict=True)
-    n_reference = len(values) - len(label_names)
+    n_reference = len(label_names) if kind == "multilabel" else 1
     if kind == "multilabel":
         y_true = np.array([[float(cell or "nan") for cell in column] for column in values[:n_reference]]).T
     else:
         y_true = np.array([label_names.index(name) for name in values[0]])
     probabilities = np.array(values[n_reference:], dtype=np.float64).T
+    used, raw = probabilities[:, : len(label_names)], probabilities[:, len(label_names) :]
     known = tuple(patient or None for patient in patients)
-    return Predictions(cases, known, sections, y_true, probabilities, label_names, kind, facts)
+    return Predictions(cases, known, sections, y_true, used, label_names, kind, facts, raw if calibrated else None)
 
 
-def _columns(kind: str, label_names: Sequence[str]) -> list[str]:
+def _columns(kind: str, label_names: Sequence[str], calibrated: bool) -> list[str]:
     reference = [f"{_LABEL} {name}" for name in label_names] if kind == "multilabel" else [_LABEL]
-    return [*reference, *(f"{_PROBABILITY} {name}" for name in label_names)]
+    uses = [_PROBABILITY, *([_RAW] if calibrated else [])]
+    return [*reference, *(f"{use} {name}" for use in uses for name in label_names)]
 
 
 def _some(names: Sequence[str], limit: int = 5) -> str:

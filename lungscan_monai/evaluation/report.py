@@ -7,104 +7,103 @@ gives. Neither case nor patient is named.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
-from lungscan_monai.errors import DataError, NotComputableError
+from lungscan_monai.evaluation.calibrating import calibration_facts
 from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.evaluation.results import SectionResults
+from lungscan_monai.evaluation.settings import ReportSettings
 from lungscan_monai.evaluation.statistics import ClassStatistics
+from lungscan_monai.evaluation.subgroups import find_subgroups
+from lungscan_monai.evaluation.thresholds import ChosenThreshold, chosen_thresholds, other_rules, stored_thresholds
 from lungscan_monai.metrics.calibration import N_BINS
-from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD
-from lungscan_monai.metrics.operating_points import fit_operating_point, require_rule
+from lungscan_monai.metrics.operating_points import OperatingPoint
+from lungscan_monai.metrics.scaling import Calibration
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
+
+_INTERVALS = {
+    "percentile": "percentile bootstrap",
+    "bca": "BCa bootstrap (bias-corrected and accelerated, by a jackknife over patients)",
+}
 
 
 def build_report(
     predictions: Predictions,
+    settings: ReportSettings | None = None,
     *,
-    threshold_section: str = "validation",
-    test_section: str = "test",
-    rule: str = "youden",
-    target: float | None = None,
-    n_resamples: int = 2000,
-    seed: int = 0,
+    calibration: Calibration | None = None,
+    points: Mapping[str, OperatingPoint] | None = None,
+    case_facts: Mapping[str, Mapping[str, Any]] | None = None,
     facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compute everything that the report says.
 
     Args:
-        predictions: All predictions, of both sections.
-        threshold_section: Where the thresholds are chosen. If no case is from it, they are 0.5 and the report says so.
-        test_section: Where everything is measured.
-        rule: How the thresholds are chosen; see :mod:`lungscan_monai.metrics.operating_points`.
-        target: Required sensitivity or specificity in [0, 1] for the rules that need one.
-        n_resamples: Number of bootstrap resamples.
-        seed: Of the bootstrap.
+        predictions: All predictions, of both sections; calibrated ones have the network's own beside them.
+        settings: How the report is made; the usual way if None.
+        calibration: The calibration that `predictions` were made with, None where they are the network's own.
+        points: Operating points stored with the model, by label; None chooses them on the threshold section.
+        case_facts: What the datalist says of each case (sex, age, view, ...), by its name; they make the subgroups.
         facts: What made the predictions: hashes of model and datalist, versions, seed, command; as JSON can hold it.
 
     Returns:
         The report; :mod:`lungscan_monai.evaluation.estimates` says how a number looks.
 
     Raises:
-        DataError: If no case is from `test_section`, or the two sections are the same.
-        NotComputableError: If the rule is unknown or its target is missing.
+        DataError: If no case is from the test section, or a fact that shall make subgroups is unknown.
     """
-    require_rule(rule, target)
-    if threshold_section == test_section:
-        raise DataError(f"thresholds chosen and measured in {test_section!r} flatter the model; name two sections")
-    test = predictions.section(test_section)
-    chosen_on = predictions.section(threshold_section) if threshold_section in predictions.section_names else None
-    points = _operating_points(test, chosen_on, threshold_section, rule, target)
-    results = SectionResults(test, [point["threshold"] for point in points], n_resamples, seed)
-    labels = [results.label(index) | {"operating_point": point} for index, point in enumerate(points)]
+    settings = settings or ReportSettings()
+    test = predictions.section(settings.test_section)
+    fitting = _section_if_any(predictions, settings.threshold_section)
+    thresholds = _thresholds(test, fitting, settings, points)
+    of_cases = [(case_facts or {}).get(case, {}) for case in test.case_ids]
+    subgroups = find_subgroups(of_cases, settings.subgroups)
+    results = SectionResults(test, fitting, thresholds, settings, subgroups)
+    labels = results.labels()
     return {
         "report_version": REPORT_VERSION,
         "kind": predictions.kind,
         "label_names": list(predictions.label_names),
         "sections": {
-            "threshold": _section_facts(threshold_section, chosen_on),
-            "test": _section_facts(test_section, test),
+            "threshold": _section_facts(settings.threshold_section, fitting),
+            "test": _section_facts(settings.test_section, test),
         },
-        "intervals": _interval_facts(test, n_resamples, seed),
-        "calibration": {"binning": "equal mass (quantiles of the probabilities)", "n_bins": N_BINS},
+        "intervals": _interval_facts(test, settings),
+        "calibration": {
+            "binning": "equal mass (quantiles of the probabilities)",
+            "n_bins": N_BINS,
+            **calibration_facts(calibration, predictions.kind),
+        },
         "overall": results.overall(labels),
         "confusion_matrix": _confusion_facts(test, labels),
         "labels": labels,
-        "warnings": _warnings(predictions, test_section, points),
+        "subgroups": results.subgroups(),
+        "warnings": _warnings(predictions, settings.test_section, [chosen[0] for chosen in thresholds], calibration),
         "facts": {**predictions.facts, **(facts or {})},
     }
 
 
-def _operating_points(
-    test: Predictions, chosen_on: Predictions | None, section: str, rule: str, target: float | None
-) -> list[dict[str, Any]]:
-    if chosen_on is None:
-        error = NotComputableError(f"there is no section {section!r} to choose it in")
-        return [_default_point(label, error) for label, _, _ in test.targets()]
-    points = []
-    for label, y_true, y_score in chosen_on.targets():
-        try:
-            point = fit_operating_point(y_true, y_score, rule, target, section)
-        except NotComputableError as error:
-            points.append(_default_point(label, error))
-        else:
-            points.append(asdict(point) | {"target": target, "reason": None})
-    return points
+def _section_if_any(predictions: Predictions, name: str) -> Predictions | None:
+    return predictions.section(name) if name in predictions.section_names else None
 
 
-def _default_point(label: str, error: NotComputableError) -> dict[str, Any]:
-    return {
-        "threshold": DEFAULT_THRESHOLD,
-        "rule": "default",
-        "sensitivity": None,
-        "specificity": None,
-        "fitted_on": None,
-        "n": 0,
-        "target": None,
-        "reason": f"{label}: the threshold is {DEFAULT_THRESHOLD}, not chosen, because {error}",
-    }
+def _thresholds(
+    test: Predictions,
+    fitting: Predictions | None,
+    settings: ReportSettings,
+    points: Mapping[str, OperatingPoint] | None,
+) -> list[list[ChosenThreshold]]:
+    """Return for each label the threshold that decides, then those of the other rules."""
+    labels, section = [target.label for target in test.targets()], settings.threshold_section
+    if points is None:
+        deciding = chosen_thresholds(labels, fitting, section, settings.rule, settings.target)
+    else:
+        deciding = stored_thresholds(labels, points)
+    others = [] if fitting is None else other_rules(settings.rule)
+    columns = [deciding, *(chosen_thresholds(labels, fitting, section, rule, target) for rule, target in others)]
+    return [list(of_label) for of_label in zip(*columns, strict=True)]
 
 
 def _section_facts(name: str, section: Predictions | None) -> dict[str, Any]:
@@ -117,19 +116,20 @@ def _section_facts(name: str, section: Predictions | None) -> dict[str, Any]:
     }
 
 
-def _interval_facts(test: Predictions, n_resamples: int, seed: int) -> dict[str, Any]:
+def _interval_facts(test: Predictions, settings: ReportSettings) -> dict[str, Any]:
     n_unknown = sum(patient is None for patient in test.patients)
     unit = "case" if n_unknown == len(test) else "patient"
     return {
-        "method": "percentile bootstrap, resampling patients with all their cases; a case of unknown patient stands "
-        "for itself; thresholds are held fixed",
+        "method": f"{_INTERVALS[settings.interval]}, resampling patients with all their cases; a case of unknown "
+        "patient stands for itself; thresholds and calibration are held fixed",
         "unit": unit,
         "level": 0.95,
-        "n_resamples": n_resamples,
-        "seed": seed,
+        "n_resamples": settings.n_resamples,
+        "seed": settings.seed,
         "exceptions": "ECE: reverse percentile, down to 0 if chance alone would give the value; in simulated "
         "studies it held the truth in 88 to 98 %. Proportions and AUC "
-        "of exactly 0 or 1: Wilson, with the number of patients (for AUC, of pairs that share no patient).",
+        "of exactly 0 or 1: Wilson, with the number of patients (for AUC, of pairs that share no patient). Curves: "
+        "pointwise percentile bands. DeLong's interval, given beside the AUC, takes cases as independent.",
     }
 
 
@@ -145,7 +145,9 @@ def _confusion_facts(test: Predictions, labels: list[dict[str, Any]]) -> dict[st
     return {"rows": "reference", "columns": "predicted", "predicted_by": how, "counts": counts}
 
 
-def _warnings(predictions: Predictions, test_section: str, points: list[dict[str, Any]]) -> list[str]:
+def _warnings(
+    predictions: Predictions, test_section: str, deciding: list[ChosenThreshold], calibration: Calibration | None
+) -> list[str]:
     patients = {name: set(predictions.section(name).patients) - {None} for name in predictions.section_names}
     tested = patients.pop(test_section)
     shared = [
@@ -153,4 +155,9 @@ def _warnings(predictions: Predictions, test_section: str, points: list[dict[str
         for name, others in patients.items()
         if others & tested
     ]
-    return shared + [point["reason"] for point in points if point["reason"]]
+    uncalibrated = [
+        f"{scaling.label or 'all classes'}: the probabilities are not calibrated, because {scaling.reason}"
+        for scaling in (calibration.scalings if calibration else ())
+        if scaling.reason
+    ]
+    return [*shared, *(chosen.reason for chosen in deciding if chosen.reason), *uncalibrated]

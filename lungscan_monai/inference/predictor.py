@@ -15,10 +15,12 @@ import torch
 from monai.bundle import ConfigParser
 from monai.transforms import Compose, LoadImaged
 
-from lungscan_monai.checkpoints import load_operating_point, load_weights
+from lungscan_monai.checkpoints import load_weights
 from lungscan_monai.devices import choose_device
 from lungscan_monai.errors import ConfigError, LungScanError, ReadError
+from lungscan_monai.fitted import load_calibration, load_operating_points
 from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD, leading_labels
+from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
 from lungscan_monai.saliency.cams import explain
 from lungscan_monai.task import TaskSpec, load_task
@@ -30,16 +32,18 @@ class Prediction:
 
     Args:
         case: The file as it was named.
-        probabilities: One for each label, in [0, 1].
+        probabilities: One for each label, in [0, 1]; calibrated where a calibration was fitted with the model.
         label: The decision: for a binary task by the threshold, else the most probable class; None for several
             findings, which have no single decision.
-        threshold: The threshold applied, None where none was.
+        threshold: The threshold applied in a binary task, else None.
+        findings: Of several findings those called present, each by its own threshold; None for exclusive classes.
     """
 
     case: str
     probabilities: dict[str, float]
     label: str | None
     threshold: float | None
+    findings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,24 @@ class Predictor:
         parser = _inference_config(root)
         self.network = parser.get_parsed_content("network_def").to(self.device).eval()
         self.model_sha256 = load_weights(self.network, root / "models" / MODEL_NAME, self.task)
-        self.operating_point = load_operating_point(root / "models", self.model_sha256)
+        self.calibration = load_calibration(root / "models", self.model_sha256)
+        self.operating_points = load_operating_points(root / "models", self.model_sha256, self.calibration)
         self._read, self._prepare = _split_after_reading(parser.get_parsed_content("preprocessing"))
         self._postprocess = parser.get_parsed_content("postprocessing")
 
     @property
+    def operating_point(self) -> OperatingPoint | None:
+        """The operating point of a binary task's positive label; None where none was fitted, or for other tasks."""
+        return self.operating_points.get(self.task.label_names[1]) if self.task.kind == "binary" else None
+
+    def threshold_of(self, label: str) -> float:
+        """Return the fitted threshold of a label, or 0.5 where none was fitted."""
+        point = self.operating_points.get(label)
+        return DEFAULT_THRESHOLD if point is None else point.threshold
+
+    @property
     def threshold(self) -> float:
-        """The fitted operating point's threshold, or 0.5 where none was fitted."""
+        """The threshold that decides a binary task; 0.5 where none was fitted."""
         return DEFAULT_THRESHOLD if self.operating_point is None else self.operating_point.threshold
 
     def predict(self, paths: Sequence[str | os.PathLike]) -> list[Prediction | Reject]:
@@ -137,8 +152,9 @@ class Predictor:
         if label not in self.task.label_names:
             raise ConfigError(f"{self.task.name} has no label {label!r}; it has {', '.join(self.task.label_names)}")
         index = self.task.label_names.index(label)
-        probabilities, maps = explain(self.network, image, index, self.task.kind, method)
-        return Explanation(case, label, float(probabilities[0, index]), maps[0].cpu().numpy(), np.asarray(picture))
+        raw, maps = explain(self.network, image, index, self.task.kind, method)
+        row = raw.detach().cpu().numpy() if self.calibration is None else self.calibration.apply(raw.detach().cpu())
+        return Explanation(case, label, float(row[0, index]), maps[0].cpu().numpy(), np.asarray(picture))
 
     def _predict_batch(self, cases: list[str]) -> list[Prediction | Reject]:
         answers: dict[int, Prediction | Reject] = {}
@@ -171,8 +187,11 @@ class Predictor:
 
     def _answer(self, case: str, row: np.ndarray) -> Prediction:
         probabilities = {name: float(value) for name, value in zip(self.task.label_names, row, strict=True)}
-        label = None if self.task.kind == "multilabel" else self._leading_label(row)
-        return Prediction(case, probabilities, label, self.threshold if self.task.kind == "binary" else None)
+        if self.task.kind == "multilabel":
+            found = [name for name, value in probabilities.items() if value >= self.threshold_of(name)]
+            return Prediction(case, probabilities, None, None, tuple(found))
+        threshold = self.threshold if self.task.kind == "binary" else None
+        return Prediction(case, probabilities, self._leading_label(row), threshold)
 
     def _leading_label(self, row: np.ndarray) -> str:
         return self.task.label_names[int(leading_labels(row[None], self.task.kind, self.threshold)[0])]

@@ -103,8 +103,30 @@ class Bootstrap:
         Returns:
             Array of shape ``(n_resamples, ...)``; NaN where the statistic is not defined.
         """
-        with threadpool_limits(1, user_api="blas"):  # threads of so small products only wait for each other
-            return np.concatenate([statistic(weights) for weights in self.weights()])
+        return _stacked(statistic, self.weights())
+
+    def without_one(self) -> Iterator[np.ndarray]:
+        """Give the jackknife's samples, some at a time: each lacks one cluster; shape ``(n_some, n_cases)``."""
+        at_once = max(1, _WEIGHTS_AT_ONCE // self.clusters.size)
+        for start in range(0, self.n_clusters, at_once):
+            left_out = np.arange(start, min(start + at_once, self.n_clusters))
+            yield (self.clusters != left_out[:, None]).astype(np.float64)
+
+    def jackknife(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Compute a statistic without each cluster in turn.
+
+        Args:
+            statistic: Takes weights ``(n_some, n_cases)`` and returns an array ``(n_some, ...)``.
+
+        Returns:
+            Array of shape ``(n_clusters, ...)``; NaN where the statistic is not defined.
+        """
+        return _stacked(statistic, self.without_one())
+
+
+def _stacked(statistic: Callable[[np.ndarray], np.ndarray], samples: Iterator[np.ndarray]) -> np.ndarray:
+    with threadpool_limits(1, user_api="blas"):  # threads of so small products only wait for each other
+        return np.concatenate([statistic(weights) for weights in samples])
 
 
 def percentile_interval(value: float, draws: np.ndarray, level: float = 0.95) -> Interval:
@@ -141,15 +163,55 @@ def reverse_percentile_interval(value: float, draws: np.ndarray, level: float = 
     return Interval(value, 2 * value - high, 2 * value - low, n_left_out)
 
 
+def bca_interval(value: float, draws: np.ndarray, without_one: np.ndarray, level: float = 0.95) -> Interval:
+    """Return the bias-corrected and accelerated interval (Efron, J. Am. Stat. Assoc. 1987; 82: 171-185).
+
+    Args:
+        value: The statistic on the cases themselves.
+        draws: The statistic on each resample, NaN where not defined, shape ``(n_resamples,)``.
+        without_one: The statistic without each cluster, NaN where not defined, shape ``(n_clusters,)``.
+        level: Confidence level in (0, 1).
+
+    Raises:
+        NotComputableError: As :func:`percentile_interval`, or if all resamples lie on one side of the value.
+    """
+    defined = _defined(draws)
+    below = (np.count_nonzero(defined < value) + np.count_nonzero(defined <= value)) / (2 * defined.size)
+    if below in (0, 1):
+        raise NotComputableError("all resamples lie on one side of the value")
+    normal = NormalDist()
+    bias, acceleration = normal.inv_cdf(below), _acceleration(without_one[~np.isnan(without_one)])
+    shares = []
+    for z in (normal.inv_cdf((1 - level) / 2), normal.inv_cdf((1 + level) / 2)):
+        shares.append(normal.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))))
+    low, high = _spread(defined, shares)
+    return Interval(value, low, high, draws.size - defined.size)
+
+
+def _acceleration(without_one: np.ndarray) -> float:
+    influence = without_one.mean() - without_one if without_one.size else without_one
+    squares = float(np.sum(influence**2))
+    return float(np.sum(influence**3)) / (6 * squares**1.5) if squares > 0 else 0.0
+
+
 def _limits(draws: np.ndarray, level: float) -> tuple[float, float, int]:
+    defined = _defined(draws)
+    return *_spread(defined, [(1 - level) / 2, (1 + level) / 2]), draws.size - defined.size
+
+
+def _defined(draws: np.ndarray) -> np.ndarray:
     defined = draws[~np.isnan(draws)]
     n_left_out = draws.size - defined.size
     if 2 * n_left_out > draws.size:
         raise NotComputableError(f"{n_left_out} of {draws.size} resamples do not define the number")
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return defined
+
+
+def _spread(defined: np.ndarray, shares: Sequence[float]) -> tuple[float, float]:
+    low, high = np.quantile(defined, shares)
     if high - low < 1e-12:
         raise NotComputableError("all resamples give the same value, which says nothing of its uncertainty")
-    return float(low), float(high), n_left_out
+    return float(low), float(high)
 
 
 def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval:

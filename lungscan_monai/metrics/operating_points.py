@@ -1,4 +1,8 @@
-"""Thresholds chosen by a rule on given cases; a case is positive if ``score >= threshold``."""
+"""Thresholds chosen by a rule on given cases; a case is positive if ``score >= threshold``.
+
+A threshold lies half-way between two scores, so that no case of those that it was chosen on lies exactly on it, and the
+last bit of a score decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ class OperatingPoint:
         specificity: In [0, 1], on those cases.
         fitted_on: Name of those cases, for instance ``"validation"``.
         n: Number of those cases that were assessed.
+        target: Required sensitivity or specificity in [0, 1]; None for ``"youden"``.
 
     Raises:
         NotComputableError: If a number is not finite, or a rate is outside [0, 1].
@@ -34,6 +39,7 @@ class OperatingPoint:
     specificity: float
     fitted_on: str
     n: int
+    target: float | None = None
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.threshold):
@@ -60,7 +66,7 @@ def youden_point(y_true: np.ndarray, y_score: np.ndarray, fitted_on: str = "") -
 
     Example:
         >>> youden_point(np.array([0, 0, 1, 1]), np.array([.1, .4, .35, .8])).threshold
-        0.35
+        0.225
     """
     return _best(y_true, y_score, "youden", None, fitted_on)
 
@@ -82,7 +88,7 @@ def specificity_at_sensitivity(
 
     Example:
         >>> specificity_at_sensitivity(np.array([0, 0, 1, 1]), np.array([.1, .4, .35, .8]), 0.5).threshold
-        0.8
+        0.6
     """
     return _best(y_true, y_score, "target_sensitivity", min_sensitivity, fitted_on)
 
@@ -105,7 +111,7 @@ def sensitivity_at_specificity(
 
     Example:
         >>> sensitivity_at_specificity(np.array([0, 0, 1, 1]), np.array([.1, .4, .35, .8]), 1.0).threshold
-        0.8
+        0.6
     """
     return _best(y_true, y_score, "target_specificity", min_specificity, fitted_on)
 
@@ -150,13 +156,26 @@ def _best(y_true: np.ndarray, y_score: np.ndarray, rule: str, target: float | No
     specificity = (counts.negatives - counts.false_positives) / counts.negatives
     index = _index(sensitivity, specificity, rule, target)
     return OperatingPoint(
-        float(counts.thresholds[index]),
+        _below(counts.thresholds, index),
         rule,
         float(sensitivity[index]),
         float(specificity[index]),
         fitted_on,
         int(counts.positives + counts.negatives),
+        target,
     )
+
+
+def _below(scores: np.ndarray, index: int) -> float:
+    """Return a threshold between a score and the next lower one; under the lowest, as far as the next is above it."""
+    score = float(scores[index])
+    if scores.size == 1:
+        return score
+    gap = score - float(scores[index + 1]) if index + 1 < scores.size else float(scores[index - 1]) - score
+    halfway = score - gap / 2
+    if index + 1 == scores.size and score >= 0:
+        return max(halfway, 0.0)
+    return halfway if index + 1 == scores.size or halfway > scores[index + 1] else score
 
 
 def _index(sensitivity: np.ndarray, specificity: np.ndarray, rule: str, target: float | None) -> int:

@@ -242,6 +242,18 @@ def mcc(table: np.ndarray) -> np.ndarray:
     return ratio(covariance, np.sqrt(spread), "all cases are of one class, or are called one class")
 
 
+def cohen_kappa(table: np.ndarray) -> np.ndarray:
+    """Return Cohen's kappa (Educ. Psychol. Meas. 1960; 20: 37-46), from tables ``(..., n_classes, n_classes)``.
+
+    Raises:
+        NotComputableError: If there is one table and chance alone would agree in every case.
+    """
+    total = table.sum(axis=(-2, -1))
+    by_chance = np.sum(table.sum(axis=-1) * table.sum(axis=-2), axis=-1)
+    agreed = np.trace(table, axis1=-2, axis2=-1) * total
+    return ratio(agreed - by_chance, total**2 - by_chance, "all cases are of one class and are called that class")
+
+
 TABLE_SCORES = {
     "sensitivity": sensitivity,
     "specificity": specificity,

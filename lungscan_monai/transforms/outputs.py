@@ -10,6 +10,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from lungscan_monai.metrics.scaling import Calibration
 from lungscan_monai.task import TaskSpec
 
 
@@ -30,22 +31,28 @@ def probabilities(logits: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 class Probabilitiesd(MapTransform):
-    """Replace the logits of one case ``(num_outputs,)`` by probabilities ``(n_labels,)``, as a MetaTensor.
+    """Replace the logits of one case ``(num_outputs,)`` by probabilities ``(n_labels,)``: a MetaTensor, float64, on the
+    CPU (in float32 a sure model's probabilities would all be 1).
 
     Args:
         keys: Where the logits stand.
         task: The task.
+        calibration: What was fitted with the model; None gives the network's own probabilities.
     """
 
-    def __init__(self, keys: KeysCollection, task: TaskSpec) -> None:
+    def __init__(self, keys: KeysCollection, task: TaskSpec, calibration: Calibration | None = None) -> None:
         super().__init__(keys)
         self.kind = task.kind
+        self.calibration = calibration
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of `data` with probabilities in the place of logits."""
         result = dict(data)
         for key in self.key_iterator(result):
-            result[key] = MetaTensor(probabilities(torch.as_tensor(result[key]).float(), self.kind))
+            found = probabilities(torch.as_tensor(result[key]).detach().cpu().double(), self.kind)
+            if self.calibration is not None:
+                found = torch.from_numpy(self.calibration.apply(found.numpy()[None])[0])
+            result[key] = MetaTensor(found)
         return result
 
 

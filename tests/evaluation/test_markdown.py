@@ -1,12 +1,15 @@
 import pytest
-from evaluation.examples import ALL, binary, multilabel
+from evaluation.examples import ALL, binary, multiclass, multilabel
 
-from lungscan_monai.evaluation.markdown import in_words, render_markdown
+from lungscan_monai.evaluation.calibrating import calibrated, fit_calibration
+from lungscan_monai.evaluation.markdown import render_markdown
 from lungscan_monai.evaluation.report import build_report
+from lungscan_monai.evaluation.settings import ReportSettings
+from lungscan_monai.evaluation.wording import in_words
 
 
 def page_of(predictions, **settings):
-    return render_markdown(build_report(predictions, n_resamples=50, **settings), ["roc.png"])
+    return render_markdown(build_report(predictions, ReportSettings(n_resamples=50), **settings), ["roc.png"])
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -52,14 +55,14 @@ def test_a_name_cannot_break_a_table_or_bring_html_in():
 
 
 def test_explanations_are_linked_where_there_are_any():
-    report = build_report(binary(), n_resamples=20)
+    report = build_report(binary(), ReportSettings(n_resamples=20))
     assert "## Explanations" not in render_markdown(report)
     report["explanations"] = {"folder": "explanations", "method": "gradcam", "layer": "features", "cases": 12}
     assert "12 case(s) explained by gradcam: see the folder [explanations](explanations)" in render_markdown(report)
 
 
 def explanations_section(pointing_game):
-    report = build_report(binary(), n_resamples=20)
+    report = build_report(binary(), ReportSettings(n_resamples=20))
     report["explanations"] = {
         "folder": "explanations", "method": "gradcam", "layer": "x", "cases": 9, "pointing_game": pointing_game,
     }  # fmt: skip
@@ -76,3 +79,28 @@ def test_the_page_says_in_how_many_cases_the_explanation_points_at_the_lesion():
 
 def test_without_masks_the_page_says_nothing_of_lesions():
     assert "lesion" not in explanations_section(None)
+
+
+def test_the_page_tells_what_a_calibration_changed():
+    predictions = binary()
+    calibration = fit_calibration(predictions, "validation")
+    page = page_of(calibrated(predictions, calibration), calibration=calibration)
+    assert "Platt scaling (slope and intercept of the log-odds), fitted on validation" in page
+    assert f"- Pneumonia: slope {calibration.scalings[0].slope:.3f}" in page
+    assert "The probabilities are the network's own" in page_of(predictions)
+    temperature = fit_calibration(multiclass(), "validation")
+    page = page_of(calibrated(multiclass(), temperature), calibration=temperature)
+    assert f"temperature {1 / temperature.scalings[0].slope:.3f}" in page
+
+
+def test_groups_of_the_datalist_are_tables():
+    facts = {case: {"sex": "FM"[number % 2]} for number, case in enumerate(binary().case_ids)}
+    page = page_of(binary(), case_facts=facts)
+    assert "### sex" in page and "| F | 45 |" in page
+    assert "## Subgroups" not in page_of(binary())
+
+
+def test_sets_and_means_of_many_labels_are_tables():
+    page = page_of(multilabel())
+    assert "| Over the labels | Macro mean | Micro | Mean weighted by positives |" in page
+    assert "Sets that hold the reference label" in page

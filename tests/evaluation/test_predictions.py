@@ -28,6 +28,23 @@ def test_the_table_has_one_row_for_each_case_and_names_the_classes(tmp_path):
     assert {row["label"] for row in rows} == {"Normal", "Pneumonia"}
 
 
+@pytest.mark.parametrize("kind", ALL)
+def test_calibrated_probabilities_have_the_networks_own_beside_them(kind, tmp_path):
+    raw = ALL[kind]().probabilities
+    original = ALL[kind](raw_probabilities=raw, probabilities=raw**2 / (raw**2).sum(axis=1, keepdims=True))
+    path = original.save(tmp_path)
+    with path.open(newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert float(row[f"raw probability {original.label_names[1]}"]) == raw[0, 1]
+    assert json.loads(path.with_suffix(".json").read_text())["calibrated"] is True
+    loaded = load_predictions(path)
+    np.testing.assert_array_equal(loaded.raw_probabilities, raw)
+    np.testing.assert_array_equal(loaded.probabilities, original.probabilities)
+    np.testing.assert_array_equal(loaded.section("test").raw_probabilities, raw[-N_TEST:])
+    with pytest.raises(ShapeError, match="raw_probabilities"):
+        ALL[kind](raw_probabilities=raw[:3])
+
+
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "'"])
 def test_no_cell_starts_a_formula_and_yet_every_name_comes_back(start, tmp_path):
     nasty = f"{start}cmd|' /C calc'!A0"

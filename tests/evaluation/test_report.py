@@ -6,13 +6,21 @@ import sklearn.metrics
 from evaluation.examples import ALL, binary, multiclass, multilabel
 
 from lungscan_monai.errors import DataError, NotComputableError
+from lungscan_monai.evaluation.averages import AVERAGED
+from lungscan_monai.evaluation.calibrating import calibrated, fit_calibration
 from lungscan_monai.evaluation.report import build_report
-from lungscan_monai.evaluation.results import MACRO_STATISTICS
+from lungscan_monai.evaluation.settings import ReportSettings
 from lungscan_monai.evaluation.statistics import LABEL_STATISTICS
 
 
-def report_of(predictions, **settings):
-    return build_report(predictions, **({"n_resamples": 200, "facts": {"seed": 7}} | settings))
+def report_of(predictions, *, facts=None, **settings):
+    return build_report(predictions, ReportSettings(**({"n_resamples": 200} | settings)), facts=facts or {"seed": 7})
+
+
+def calibrated_report(predictions):
+    calibration = fit_calibration(predictions, "validation")
+    settings = ReportSettings(n_resamples=200)
+    return build_report(calibrated(predictions, calibration), settings, calibration=calibration), calibration
 
 
 def in_section(predictions, name):
@@ -30,12 +38,17 @@ def test_every_kind_of_task_has_the_same_keys(kind):
     report = report_of(ALL[kind]())
     assert list(report) == [
         "report_version", "kind", "label_names", "sections", "intervals", "calibration", "overall",
-        "confusion_matrix", "labels", "warnings", "facts",
+        "confusion_matrix", "labels", "subgroups", "warnings", "facts",
     ]  # fmt: skip
+    curves = ["roc", "precision_recall", "reliability", "reliability_before", "histogram", "decision"]
     for label in report["labels"]:
         assert tuple(label["metrics"]) == LABEL_STATISTICS
-        assert list(label["curves"]) == ["roc", "precision_recall", "reliability", "histogram"]
-    assert tuple(report["overall"]["macro"]) == MACRO_STATISTICS
+        assert list(label["curves"]) == curves
+        assert label["operating_point"]["rule"] in ("youden", "default")
+        assert [point["test"].keys() for point in label["other_operating_points"]]
+    overall = ["macro", "micro", "weighted", "classes", "calibration", "selective", "prediction_sets"]
+    assert list(report["overall"]) == overall
+    assert tuple(report["overall"]["macro"]) == AVERAGED
     assert report["facts"] == {"model_sha256": "ab12", "seed": 7}
 
 
@@ -46,7 +59,8 @@ def test_the_threshold_is_chosen_on_validation_and_applied_to_test():
     chosen, tested = in_section(predictions, "validation"), in_section(predictions, "test")
     fpr, tpr, thresholds = sklearn.metrics.roc_curve(y_true[chosen], score[chosen], drop_intermediate=False)
     threshold = label["operating_point"]["threshold"]
-    assert (tpr - fpr)[thresholds == threshold] == pytest.approx((tpr - fpr).max())
+    last = np.flatnonzero(thresholds >= threshold)[-1]
+    assert (tpr - fpr)[last] == pytest.approx((tpr - fpr).max())
     called = score[tested] >= threshold
     assert label["metrics"]["sensitivity"]["value"] == pytest.approx(
         sklearn.metrics.recall_score(y_true[tested], called), abs=1e-6
@@ -112,13 +126,19 @@ def test_exclusive_classes_have_common_numbers_and_a_mean_of_one_against_the_res
     predictions = multiclass()
     tested = in_section(predictions, "test")
     y_true, probabilities = predictions.y_true[tested], predictions.probabilities[tested]
-    overall = report_of(predictions)["overall"]
+    report = report_of(predictions)
+    overall, classes = report["overall"], report["overall"]["classes"]
     macro = sklearn.metrics.roc_auc_score(y_true, probabilities, multi_class="ovr", average="macro")
     assert overall["macro"]["roc_auc"]["value"] == pytest.approx(macro, abs=1e-6)
     assert overall["macro"]["roc_auc"]["low"] < macro < overall["macro"]["roc_auc"]["high"]
     accuracy = sklearn.metrics.accuracy_score(y_true, probabilities.argmax(axis=1))
-    assert overall["accuracy"]["value"] == pytest.approx(accuracy, abs=1e-6)
-    assert list(overall) == ["macro", "accuracy", "balanced_accuracy", "mcc", "ece_top_class"]
+    assert classes["accuracy"]["value"] == pytest.approx(accuracy, abs=1e-6)
+    kappa = sklearn.metrics.cohen_kappa_score(y_true, probabilities.argmax(axis=1))
+    assert classes["kappa"]["value"] == pytest.approx(kappa, abs=1e-6)
+    assert list(classes) == ["accuracy", "balanced_accuracy", "mcc", "kappa", "ece_top_class"]
+    sensitivity = sklearn.metrics.recall_score(y_true, probabilities.argmax(axis=1), average=None)
+    found = [label["metrics"]["sensitivity"]["value"] for label in report["labels"]]
+    assert found == pytest.approx(sensitivity.tolist(), abs=1e-6)
 
 
 def test_findings_that_cannot_be_measured_say_why_and_are_left_out_of_the_mean():
@@ -215,3 +235,83 @@ def test_settings_that_make_no_sense_are_refused():
         report_of(binary(), test_section="holdout")
     with pytest.raises(NotComputableError, match="expected one of youden"):
         report_of(binary(), rule="best")
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_calibrated_numbers_have_those_before_beside_them(kind):
+    predictions = ALL[kind]()
+    plain, (report, _) = report_of(predictions), calibrated_report(predictions)
+    assert report["calibration"]["applied"] and report["calibration"]["fitted_on"] == "validation"
+    assert plain["calibration"]["applied"] is False and plain["labels"][0]["calibration"] is None
+    for before, after in zip(plain["labels"], report["labels"], strict=True):
+        assert after["calibration"]["before"]["brier"] == before["metrics"]["brier"]
+        assert after["calibration"]["before"]["ece"] == before["metrics"]["ece"]
+        if "value" in before["metrics"]["brier"]:
+            change = after["metrics"]["brier"]["value"] - before["metrics"]["brier"]["value"]
+            assert after["calibration"]["change"]["brier"]["value"] == pytest.approx(change, abs=2e-6)
+    json.dumps(report, allow_nan=False)
+
+
+def test_thresholds_are_on_the_scale_of_the_calibrated_probabilities():
+    report, calibration = calibrated_report(binary())
+    raw, point = report_of(binary())["labels"][0], report["labels"][0]["operating_point"]
+    expected = calibration.apply(np.array([[0, raw["operating_point"]["threshold"]]]))[0, 1]
+    assert point["threshold"] == pytest.approx(expected, abs=0.02)
+    assert point["test"]["sensitivity"]["value"] == raw["operating_point"]["test"]["sensitivity"]["value"]
+
+
+def test_a_calibration_that_could_not_be_fitted_is_a_warning():
+    report, _ = calibrated_report(binary(sections=("test",) * 150))
+    assert report["calibration"]["applied"] is False
+    assert "Pneumonia: the probabilities are not calibrated, because there is no section" in report["warnings"][1]
+
+
+def test_every_rule_is_shown_beside_the_chosen_one():
+    label = report_of(binary(), rule="target_sensitivity", target=0.9)["labels"][0]
+    shown = [(point["rule"], point["target"]) for point in label["other_operating_points"]]
+    assert shown == [("youden", None), ("target_specificity", 0.95)]
+    tested = in_section(binary(), "test")
+    y_true, score = binary().y_true[tested], binary().probabilities[tested, 1]
+    for point in (label["operating_point"], *label["other_operating_points"]):
+        expected = sklearn.metrics.recall_score(y_true, score >= point["threshold"])
+        assert point["test"]["sensitivity"]["value"] == pytest.approx(expected, abs=1e-6)
+        assert point["test"]["specificity"]["low"] < point["test"]["specificity"]["value"]
+
+
+def test_delong_stands_beside_the_bootstrap():
+    label = report_of(binary(patients=(None,) * 150), n_resamples=2000)["labels"][0]
+    assert label["delong"]["value"] == label["metrics"]["roc_auc"]["value"]
+    assert label["delong"]["low"] == pytest.approx(label["metrics"]["roc_auc"]["low"], abs=0.02)
+    assert label["delong"]["high"] == pytest.approx(label["metrics"]["roc_auc"]["high"], abs=0.02)
+    assert "only" not in label["delong"]["assumes"]
+
+
+def test_the_report_says_which_interval_it_has():
+    percentile, bca = (report_of(binary(), interval=name) for name in ("percentile", "bca"))
+    assert percentile["intervals"]["method"].startswith("percentile bootstrap")
+    assert bca["intervals"]["method"].startswith("BCa bootstrap")
+    auc = [report["labels"][0]["metrics"]["roc_auc"] for report in (percentile, bca)]
+    assert auc[0]["value"] == auc[1]["value"] and auc[0]["low"] != auc[1]["low"]
+
+
+def test_numbers_of_exclusive_classes_are_not_repeated_for_each_class():
+    report = report_of(multiclass())
+    assert report["labels"][0]["selective"] is None and report["overall"]["selective"]["aurc"]["value"] > 0
+    assert report["labels"][0]["prediction_sets"] is None
+    assert report["overall"]["prediction_sets"]["stated_coverage"] == 0.95
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_tied_and_constant_scores_crash_nothing(kind):
+    predictions = ALL[kind]()
+    constant = np.full(predictions.probabilities.shape, 0.5 if kind != "multiclass" else 1 / 3)
+    report = report_of(ALL[kind](probabilities=constant))
+    json.dumps(report, allow_nan=False)
+    assert report["labels"][0]["metrics"]["roc_auc"]["value"] == 0.5
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_single_test_case_of_every_kind_is_reported(kind):
+    report = report_of(ALL[kind](sections=("test",) + ("validation",) * 149))
+    assert report["sections"]["test"]["cases"] == 1
+    json.dumps(report, allow_nan=False)

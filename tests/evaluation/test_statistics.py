@@ -1,22 +1,24 @@
 import numpy as np
 import pytest
+import sklearn.metrics
 from evaluation.examples import multiclass, multilabel
 
 from lungscan_monai.errors import NotComputableError
 from lungscan_monai.evaluation.statistics import (
-    BAND_RATES,
+    BAND,
+    CELLS,
     LABEL_STATISTICS,
     ClassStatistics,
     LabelStatistics,
-    draws_of_all,
+    PooledStatistics,
+    TableStatistics,
 )
-from lungscan_monai.metrics.intervals import Bootstrap
 
 LABELS = list(multilabel().targets())
 
 
 def of_label(index):
-    return LabelStatistics(LABELS[index].y_true, LABELS[index].y_score, 0.4)
+    return LabelStatistics(LABELS[index].y_true, LABELS[index].y_score, LABELS[index].y_score >= 0.4)
 
 
 def of_classes():
@@ -31,16 +33,42 @@ def test_columns_with_every_case_once_are_the_statistics_themselves():
     np.testing.assert_allclose(of_classes().columns(ones)[0], [f() for f in of_classes().by_name().values()])
 
 
+def test_the_cells_are_the_table_of_the_label():
+    weights = np.random.default_rng(0).integers(0, 3, (2, 150)).astype(float)
+    cells = of_label(0).columns(weights)[:, CELLS]
+    np.testing.assert_array_equal(cells.reshape(2, 2, 2), of_label(0).table(weights))
+    counts = of_label(0).outcome_counts()
+    assert of_label(0).columns(np.ones((1, 150)))[0, CELLS].tolist() == [counts[n] for n in ("tn", "fp", "fn", "tp")]
+
+
 def test_a_label_that_nobody_assessed_has_nothing_but_marks():
-    assert np.isnan(of_label(3).columns(np.ones((2, 150)))).all()
-    assert of_label(3).columns(np.ones((2, 150))).shape == (2, len(LABEL_STATISTICS) + BAND_RATES.size)
+    columns = of_label(3).columns(np.ones((2, 150)))
+    assert columns.shape == (2, BAND.stop)
+    assert np.isnan(columns[:, : len(LABEL_STATISTICS)]).all()
+    assert (columns[:, CELLS] == 0).all()
     assert of_label(3).outcome_counts() == {"tn": 0, "fp": 0, "fn": 0, "tp": 0}
     with pytest.raises(NotComputableError, match="no case is assessed"):
         of_label(3).by_name()
 
 
-def test_all_statistics_see_the_same_resamples():
-    together = draws_of_all([of_label(0), of_label(3), of_classes()], Bootstrap(np.arange(150), 30))
-    alone = Bootstrap(np.arange(150), 30).draws(of_classes().columns)
-    np.testing.assert_array_equal(together[2], alone)
-    assert together[1].shape == (30, len(LABEL_STATISTICS) + BAND_RATES.size)
+def test_pooled_labels_are_scored_as_one():
+    y_true, score = multilabel().y_true, multilabel().probabilities
+    weights = np.random.default_rng(1).integers(0, 3, 150)
+    known = ~np.isnan(y_true)
+    repeated = np.repeat(weights[:, None], 4, axis=1)[known]
+    expected = [
+        scorer(y_true[known], score[known], sample_weight=repeated)
+        for scorer in (sklearn.metrics.roc_auc_score, sklearn.metrics.average_precision_score)
+    ]
+    found = PooledStatistics(y_true, score).columns(weights[None].astype(float))[0]
+    np.testing.assert_allclose(found, expected)
+    assert np.isnan(PooledStatistics(np.full((5, 2), np.nan), np.zeros((5, 2))).columns(np.ones((1, 5)))).all()
+
+
+def test_a_table_at_a_threshold_has_the_scores_asked_for():
+    statistics = TableStatistics(LABELS[0].y_true, LABELS[0].y_score >= 0.4, ("npv", "sensitivity"))
+    every = of_label(0).by_name()
+    assert {name: compute() for name, compute in statistics.by_name().items()} == {
+        name: every[name]() for name in ("npv", "sensitivity")
+    }
+    assert statistics.columns(np.ones((3, 150))).shape == (3, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,12 +10,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.special import expit, logit
 
-from lungscan_monai.checkpoints import CheckpointStore, save_operating_point
+from lungscan_monai.checkpoints import CheckpointStore
 from lungscan_monai.errors import CheckpointError, ConfigError, LungScanWarning, ReadError
+from lungscan_monai.fitted import save_calibration, save_operating_points
 from lungscan_monai.inference.predictor import Prediction, Predictor, Reject
 from lungscan_monai.metrics.operating_points import OperatingPoint
+from lungscan_monai.metrics.scaling import Calibration, Scaling
 from lungscan_monai.networks import TimmClassifier
+from lungscan_monai.storage import sha256_file
 from lungscan_monai.task import load_task
 
 BUNDLE = Path(__file__).resolve().parents[2] / "monai_bundles" / "pneumonia_cxr_classification"
@@ -54,7 +59,7 @@ def with_point(trained: Path, folder: Path, threshold: float, model_sha256: str)
     """Return a copy of the bundle with an operating point."""
     root = shutil.copytree(trained, folder / trained.name)
     point = OperatingPoint(threshold, "youden", 0.9, 0.8, "validation", 50)
-    save_operating_point(root / "models", point, model_sha256)
+    save_operating_points(root / "models", {"Pneumonia": point}, model_sha256)
     return root
 
 
@@ -101,9 +106,9 @@ def test_monochrome1_is_answered_as_its_monochrome2_twin(predictor, write_dicom)
     plain = write_dicom("plain.dcm", stored, bits=12)
     turned = write_dicom("turned.dcm", 4095 - stored, bits=12, PhotometricInterpretation="MONOCHROME1")
     first, second = predictor.predict([plain, turned])
-    assert first.probabilities == second.probabilities
+    assert first.probabilities == pytest.approx(second.probabilities, abs=1e-6)
     upside_down = write_dicom("negative.dcm", 4095 - stored, bits=12)
-    assert predictor.predict([upside_down])[0].probabilities != first.probabilities
+    assert predictor.predict([upside_down])[0].probabilities != pytest.approx(first.probabilities, abs=1e-3)
 
 
 def test_without_an_operating_point_the_threshold_is_one_half(predictor, images):
@@ -129,6 +134,60 @@ def test_the_operating_point_of_another_model_is_warned_about_and_not_used(train
         other = Predictor(root, device="cpu")
     assert other.operating_point is None
     assert other.predict(images[:1])[0].threshold == 0.5
+
+
+def test_the_calibration_of_this_model_is_applied_to_answers_and_explanations(trained, predictor, images, tmp_path):
+    root = shutil.copytree(trained, tmp_path / trained.name)
+    calibration = Calibration("binary", "validation", (Scaling("Pneumonia", 0.6, -0.4, 80),))
+    save_calibration(root / "models", calibration, predictor.model_sha256)
+    scaled = Predictor(root, device="cpu")
+    assert scaled.calibration == calibration and predictor.calibration is None
+    for plain, answer in zip(predictor.predict(images), scaled.predict(images), strict=True):
+        expected = expit(0.6 * logit(plain.probabilities["Pneumonia"]) - 0.4)
+        assert answer.probabilities["Pneumonia"] == pytest.approx(expected, abs=1e-6)
+        explained = scaled.explain(answer.case, "Pneumonia")
+        assert explained.probability == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_calibration_of_another_model_is_warned_about_and_not_used(trained, predictor, images, tmp_path):
+    root = shutil.copytree(trained, tmp_path / trained.name)
+    save_calibration(root / "models", Calibration("binary", "v", (Scaling("Pneumonia", 0.6),)), "ab" * 32)
+    with pytest.warns(LungScanWarning, match=r"calibration.json belongs to another model"):
+        other = Predictor(root, device="cpu")
+    plain = predictor.predict(images[:1])[0].probabilities
+    assert other.predict(images[:1])[0].probabilities == pytest.approx(plain, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def several(trained, tmp_path_factory) -> Path:
+    """A bundle of three findings, two of them with an operating point."""
+    root = tmp_path_factory.mktemp("several") / "findings_classification"
+    shutil.copytree(trained, root, ignore=shutil.ignore_patterns("models"))
+    metadata = json.loads((root / "configs" / "metadata.json").read_text())
+    metadata["classification_kind"] = "multilabel"
+    names = {"0": "Mass", "1": "Edema", "2": "Hernia"}
+    metadata["network_data_format"]["outputs"]["pred"]["channel_def"] = names
+    (root / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    torch.manual_seed(1)
+    network = TimmClassifier("test_efficientnet", 3, weights="none")
+    CheckpointStore(root / "models", load_task(root)).save_model(network, epoch=1)
+    sha256 = sha256_file(root / "models" / "model.pt")
+    points = {
+        "Mass": OperatingPoint(0.0, "youden", 0.9, 0.8, "validation", 50),
+        "Edema": OperatingPoint(1.0, "youden", 0.9, 0.8, "validation", 50),
+    }
+    save_operating_points(root / "models", points, sha256)
+    return root
+
+
+def test_each_finding_is_called_by_its_own_threshold(several, images):
+    predictor = Predictor(several, device="cpu")
+    for answer in predictor.predict(images):
+        hernia = ("Hernia",) if answer.probabilities["Hernia"] >= 0.5 else ()
+        assert answer.findings == ("Mass", *hernia)
+        assert (answer.label, answer.threshold) == (None, None)
+    assert predictor.operating_point is None
+    assert [predictor.threshold_of(name) for name in ("Mass", "Edema", "Hernia")] == [0.0, 1.0, 0.5]
 
 
 def test_an_explanation_has_map_and_picture_of_the_label_asked_for(predictor, images):

@@ -7,6 +7,7 @@ from lungscan_monai.errors import NotComputableError, ShapeError
 from lungscan_monai.metrics.curves import rank
 from lungscan_monai.metrics.intervals import (
     Bootstrap,
+    bca_interval,
     patient_clusters,
     percentile_interval,
     reverse_percentile_interval,
@@ -60,6 +61,45 @@ def test_interval_of_a_mean_equals_that_of_scipy():
     basic = scipy.stats.bootstrap((values,), np.mean, n_resamples=8000, method="basic", rng=1).confidence_interval
     reverse = reverse_percentile_interval(values.mean(), draws)
     assert (reverse.low, reverse.high) == pytest.approx(basic, abs=0.02)
+
+
+def test_the_bca_interval_of_a_skewed_mean_equals_that_of_scipy():
+    values = np.random.default_rng(5).lognormal(size=60)
+    bootstrap = Bootstrap(np.arange(60), 9999)
+    ours = bca_interval(values.mean(), bootstrap.draws(mean_of(values)), bootstrap.jackknife(mean_of(values)))
+    theirs = scipy.stats.bootstrap((values,), np.mean, n_resamples=9999, method="BCa", rng=1).confidence_interval
+    percentile = percentile_interval(values.mean(), bootstrap.draws(mean_of(values)))
+    assert (ours.low, ours.high) == pytest.approx(theirs, abs=0.05)
+    assert ours.high > percentile.high + 0.05
+
+
+def test_the_bca_interval_of_an_auc_equals_that_of_scipy():
+    rng = np.random.default_rng(6)
+    labels = np.arange(90) % 2
+    scores = rng.normal(size=90) + 1.5 * labels
+
+    def auc(indices, axis=-1):
+        chosen = np.atleast_2d(indices.astype(int))
+        found = [roc_auc(labels[row], scores[row]) for row in chosen]
+        return np.array(found) if indices.ndim > 1 else found[0]
+
+    ranking, bootstrap = rank(labels, scores).condensed(), Bootstrap(np.arange(90), 4000)
+    counted = [sample(lambda w: area_under_roc(ranking.counts(w))) for sample in (bootstrap.draws, bootstrap.jackknife)]
+    ours = bca_interval(roc_auc(labels, scores), *counted)
+    settings = {"n_resamples": 4000, "method": "BCa", "vectorized": True, "axis": -1, "rng": 2}
+    theirs = scipy.stats.bootstrap((np.arange(90),), auc, **settings).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx(theirs, abs=0.01)
+
+
+def test_the_jackknife_leaves_out_one_patient_with_all_cases():
+    clusters = np.array([0, 1, 0, 2])
+    samples = np.concatenate(list(Bootstrap(clusters).without_one()))
+    assert samples.tolist() == [[0, 1, 0, 1], [1, 0, 1, 1], [1, 1, 1, 0]]
+
+
+def test_resamples_on_one_side_of_the_value_give_no_bca_interval():
+    with pytest.raises(NotComputableError, match="one side"):
+        bca_interval(0.9, np.linspace(0.1, 0.5, 50), np.linspace(0.1, 0.2, 10))
 
 
 def test_interval_of_a_proportion_agrees_with_wilson():

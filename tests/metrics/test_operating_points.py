@@ -55,17 +55,42 @@ def test_a_point_says_what_its_threshold_gives_and_no_threshold_is_better(seed, 
 
 def test_points_by_hand():
     y_true, y_score = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])
-    assert youden_point(y_true, y_score).threshold == 0.35
-    assert specificity_at_sensitivity(y_true, y_score, 0.5).threshold == 0.8
-    assert specificity_at_sensitivity(y_true, y_score, 1.0).threshold == 0.35
-    assert sensitivity_at_specificity(y_true, y_score, 1.0).threshold == 0.8
-    assert sensitivity_at_specificity(y_true, y_score, 0.5).threshold == 0.35
-    assert sensitivity_at_specificity(y_true, y_score, 0.0).threshold == 0.35
+    below_35, below_80 = pytest.approx((0.1 + 0.35) / 2), pytest.approx((0.4 + 0.8) / 2)
+    assert youden_point(y_true, y_score).threshold == below_35
+    assert specificity_at_sensitivity(y_true, y_score, 0.5).threshold == below_80
+    assert specificity_at_sensitivity(y_true, y_score, 1.0).threshold == below_35
+    assert sensitivity_at_specificity(y_true, y_score, 1.0).threshold == below_80
+    assert sensitivity_at_specificity(y_true, y_score, 0.5).threshold == below_35
+    assert sensitivity_at_specificity(y_true, y_score, 0.0).threshold == below_35
+
+
+@given(st.integers(0, 10_000), st.sampled_from(RULES))
+@settings(deadline=None, max_examples=30)
+def test_no_case_lies_on_a_threshold_so_that_the_last_bit_of_a_score_decides_nothing(seed, rule):
+    y_true, y_score = sample(seed)
+    try:
+        point = fit_operating_point(y_true, y_score, rule, TARGETS[rule])
+    except NotComputableError:
+        return
+    assert np.abs(y_score - point.threshold).min() > 1e-3
+
+
+def test_where_the_lowest_score_is_needed_the_threshold_lies_below_it_and_not_below_0():
+    y_true = np.array([1, 0, 1])
+    assert specificity_at_sensitivity(y_true, np.array([0.5, 0.7, 0.9]), 1.0).threshold == pytest.approx(0.4)
+    assert specificity_at_sensitivity(y_true, np.array([0.05, 0.7, 0.9]), 1.0).threshold == 0
+    assert specificity_at_sensitivity(y_true, np.array([-3.0, 0, 1]), 1.0).threshold == pytest.approx(-4.5)
+    assert youden_point(np.array([0, 1]), np.array([0.3, 0.3])).threshold == 0.3
+
+
+def test_between_neighbouring_numbers_the_threshold_is_the_higher_one():
+    higher = np.nextafter(0.5, 1)
+    assert youden_point(np.array([0, 1]), np.array([0.5, higher])).threshold == higher
 
 
 def test_cases_not_assessed_do_not_count():
     point = youden_point(np.array([0, 1, np.nan]), np.array([0.2, 0.7, 0.99]))
-    assert (point.threshold, point.n) == (0.7, 2)
+    assert (point.threshold, point.n) == (pytest.approx(0.45), 2)
 
 
 @pytest.mark.parametrize("rule", RULES)

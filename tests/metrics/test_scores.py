@@ -18,6 +18,7 @@ ORACLES = {
     "accuracy": sklearn.metrics.accuracy_score,
     "balanced_accuracy": sklearn.metrics.balanced_accuracy_score,
     "mcc": sklearn.metrics.matthews_corrcoef,
+    "cohen_kappa": sklearn.metrics.cohen_kappa_score,
 }
 
 samples = st.integers(4, 40).flatmap(
@@ -96,7 +97,7 @@ def test_scores_of_a_table_equal_scikit_learn(name):
     assert scores.TABLE_SCORES[name](table) == pytest.approx(ORACLES[name](y_true, y_score >= 0.5))
 
 
-@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "mcc"])
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "mcc", "cohen_kappa"])
 def test_scores_of_many_classes_equal_scikit_learn(name):
     rng = np.random.default_rng(4)
     y_true = rng.integers(0, 4, 300)
