@@ -257,6 +257,7 @@ svg .guide { stroke: var(--quiet); stroke-dasharray: 4 3; }
 @media (max-width: 40rem) {
   main { padding: 1rem .9rem 3rem; }
   h1 { font-size: 1.5rem; }
+  .strip:not(.pair) { grid-template-columns: repeat(auto-fill, minmax(5.5rem, 1fr)); }
   th, td { padding-right: .65rem; }
 }
 @media print {

@@ -26,27 +26,27 @@ def findings(report: dict[str, Any]) -> list[dict[str, str]]:
 def _leaks(report: dict[str, Any]) -> Iterator[str]:
     patients, identical, near = report["patients_across"], report["identical"], report["near"]
     if patients:
-        yield f"{_counted(patients, 'patient')} in more than one section: results will look too good."
+        yield f"{counted(patients, 'patient')} in more than one section: results will look too good."
     if identical["across_sections"]:
-        count = _counted(identical["across_sections"], "set")
+        count = counted(identical["across_sections"], "set")
         yield f"{count} of identical pictures over two sections{_in_test(identical)}: results will look too good."
     if near["across_sections"]:
-        count = _counted(near["across_sections"], "pair")
+        count = counted(near["across_sections"], "pair")
         yield f"{count} of near duplicates over two sections{_in_test(near)}: copies make results look too good."
 
 
 def _in_test(twins: dict[str, Any]) -> str:
     """Say how many pictures of the test section have a twin where a model learns or is chosen."""
     places = [(twins["images_with_twin_in"]["test"][section], section) for section in SECTIONS[:2]]
-    found = [f"{_counted(count, 'test picture')} with a twin in {section}" for count, section in places if count]
+    found = [f"{counted(count, 'test picture')} with a twin in {section}" for count, section in places if count]
     return f" ({', '.join(found)})" if found else ""
 
 
 def _contradictions(report: dict[str, Any]) -> Iterator[str]:
     if count := report["identical"]["different_labels"]:
-        yield f"{_counted(count, 'set')} of identical pictures with different labels: one of the labels is wrong."
+        yield f"{counted(count, 'set')} of identical pictures with different labels: one of the labels is wrong."
     if count := report["near"]["different_labels"]:
-        yield f"{_counted(count, 'pair')} of near duplicates with different labels."
+        yield f"{counted(count, 'pair')} of near duplicates with different labels."
 
 
 def _shortcuts(report: dict[str, Any]) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _guess(link: dict[str, Any]) -> str:
 def _repetitions(report: dict[str, Any]) -> Iterator[str]:
     identical = report["identical"]
     if count := identical["sets"] - identical["across_sections"]:
-        yield f"{_counted(count, 'set')} of identical pictures inside one section."
+        yield f"{counted(count, 'set')} of identical pictures inside one section."
 
 
 def _gaps(report: dict[str, Any]) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _gaps(report: dict[str, Any]) -> Iterator[str]:
     if count := len(report["unreadable"]):
         yield f"{count} of {cases} images cannot be read; what is said of pixels leaves them out."
     if count := len(report["blank"]):
-        yield f"{_counted(count, 'picture')} of one single value."
+        yield f"{counted(count, 'picture')} of one single value."
     for name, section in report["sections"].items():
         groups = dict(zip(report["groups"], section["groups"], strict=True))
         empty = [label for label in report["labels"] if not groups[label]]
@@ -100,5 +100,6 @@ def _gaps(report: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """Return the number with its noun: ``"1 pair"``, ``"2 pairs"``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

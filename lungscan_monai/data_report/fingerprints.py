@@ -22,8 +22,9 @@ BITS = _LOW**2 - 1
 NEAR = 30
 """Pictures whose fingerprints differ in at most so many bits count as near duplicates.
 
-Of 1,600 radiographs, recompressed, resized, squashed to a square or with a gamma of 0.6 to 0.8, 95 % stayed within 30
-bits of their original; the nearest two of different patients were 40 apart.
+Of 4,577 radiographs of three sets, recompressed (JPEG of quality 60), halved, squashed or with a gamma of 0.8 to 1.25,
+all stayed within 24 bits of their original, and 98.5 % within 30 with a gamma of 0.6; the nearest two of different
+patients were 40 apart. With 2 % cut off at each side fewer than half are found.
 """
 
 _BLOCK = 512

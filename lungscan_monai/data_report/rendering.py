@@ -7,6 +7,7 @@ from typing import Any
 
 from lungscan_monai.data.datalist import SECTIONS
 from lungscan_monai.data_report.charts import bar, histogram
+from lungscan_monai.data_report.findings import counted
 from lungscan_monai.data_report.thumbnails import Thumbnail
 from lungscan_monai.pages import (
     Cell,
@@ -82,8 +83,7 @@ def _listed(content: Html | list[Html]) -> list[Html]:
 def _in_short(report: dict[str, Any]) -> str:
     kinds = {"binary": "two classes", "multiclass": f"{len(report['labels'])} classes"}
     what = kinds.get(report["kind"], f"{len(report['labels'])} findings that may occur together")
-    patients = sum(part["patients"] for part in report["sections"].values()) - report["patients_across"]
-    known = f" of {patients} known patients" if patients else ""
+    known = f" of {counted(report['patients'], 'known patient')}" if report["patients"] else ""
     return f"{report['cases']} cases{known}, {what}: {', '.join(report['labels'])}."
 
 
@@ -237,8 +237,8 @@ def _identical(report: dict[str, Any], pictures: Mapping[str, Thumbnail]) -> lis
     if not twins["sets"]:
         return [paragraph("No two pictures are equal, pixel by pixel.")]
     text = (
-        f"{twins['images']} pictures in {twins['sets']} sets are equal, pixel by pixel, whatever their files; "
-        f"{twins['across_sections']} sets lie over several sections, {twins['different_labels']} have different labels."
+        f"{twins['images']} pictures in {counted(twins['sets'], 'set')} are equal, pixel by pixel, whatever their "
+        f"files. {_troubles(twins, 'set')}"
     )
     shown = twins["listed"][:SHOWN_TWINS] if pictures else []
     figures = [_pair(report, pictures, found[:2], f"{len(found)} identical pictures") for found in shown]
@@ -253,11 +253,9 @@ def _near(report: dict[str, Any], pictures: Mapping[str, Thumbnail]) -> list[Htm
     if not twins["pairs"]:
         return [paragraph("No two pictures are near duplicates.")]
     text = (
-        f"{twins['pairs']} pairs among {twins['images']} pictures differ in at most {twins['at_most_bits_apart']} of "
-        f"the {twins['bits']} bits of their fingerprints; {twins['across_sections']} pairs lie over two sections, "
-        f"{twins['different_labels']} have different labels. Neighbouring slices of one patient are near duplicates, "
-        "too; that does no harm inside one section. Pairs over two sections come first, then those with different "
-        "labels."
+        f"{counted(twins['pairs'], 'pair')} among {twins['images']} pictures, whose fingerprints differ in at most "
+        f"{twins['at_most_bits_apart']} of {twins['bits']} bits. {_troubles(twins, 'pair')} These come first. "
+        "Neighbouring slices of one patient are near duplicates, too; that does no harm inside one section."
     )
     shown = twins["listed"][:SHOWN_TWINS] if pictures else []
     figures = [_pair(report, pictures, found["images"], _apart(found)) for found in shown]
@@ -269,6 +267,11 @@ def _near(report: dict[str, Any], pictures: Mapping[str, Thumbnail]) -> list[Htm
     listing = table(_caption("Pairs", len(rows), twins["pairs"]), header, rows[:_LISTED])
     all_seen = len(shown) == twins["pairs"]
     return [paragraph(text), _matrix(twins), gallery(figures), *(() if all_seen else (listing,))]
+
+
+def _troubles(twins: dict[str, Any], noun: str) -> str:
+    over, unequal = counted(twins["across_sections"], noun), counted(twins["different_labels"], noun)
+    return f"Over two sections: {over}; with different labels: {unequal}."
 
 
 def _caption(what: str, named: int, count: int) -> str:

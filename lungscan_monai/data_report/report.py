@@ -65,6 +65,7 @@ def build_data_report(
         "seed": seed,
         "cases": len(cases),
         "sections": {name: _section_counts(name, sections, cases, members) for name in SECTIONS},
+        "patients": len({case.patient for case in cases} - {None}),
         "patients_across": _patients_across(sections, cases),
         "unreadable": [
             {"case": case.id, "section": section, "code": look.code, "reason": look.reason}
