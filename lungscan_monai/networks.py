@@ -231,7 +231,10 @@ def _explained(error: RuntimeError, name: str, weights: str) -> ConfigError | We
     if "Unknown model" in message:
         return ConfigError(f"timm has no network called {name!r}; `timm.list_models()` lists them")
     if "No pretrained weights exist" in message:
-        return WeightsError(f"timm has no ImageNet weights for {name}. {_THREE_WAYS}")
+        return WeightsError(
+            f"timm has no ImageNet weights for {name}. Choose one: (1) another --backbone; (2) a local file with "
+            "--weights /path/to/backbone.safetensors; (3) start from random values on purpose with --weights none."
+        )
     first = message.splitlines()[1].strip() if len(message.splitlines()) > 1 else message
     return WeightsError(f"{weights} does not hold the weights of {name} (first difference: {first})")
 

@@ -279,6 +279,7 @@ def test_training_leaves_a_verified_model_and_its_history(trained):
     assert manifest["model.pt"]["labels"] == list(load_task(root).label_names)
     epochs = json.loads((root / "models" / "history.json").read_text())["epochs"]
     assert len(epochs) >= 1 and all("train_loss" in epoch for epoch in epochs)
+    assert all(epoch["learning_rate"] > 0 for epoch in epochs)  # that of the epoch, not of the one after it
     assert list((root / "eval" / "tensorboard").glob("events*"))
 
 

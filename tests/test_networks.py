@@ -74,6 +74,11 @@ def test_more_blocks_than_there_are_is_an_error():
         classifier(trainable_blocks=99)
 
 
+def test_a_backbone_that_timm_never_trained_is_not_to_be_downloaded():
+    with pytest.raises(WeightsError, match="timm has no ImageNet weights for mobilenetv2_035.*another --backbone"):
+        TimmClassifier("mobilenetv2_035", 4)
+
+
 def test_a_local_file_gives_the_weights(tmp_path):
     source = classifier()
     save_file(

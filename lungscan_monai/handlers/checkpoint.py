@@ -46,13 +46,18 @@ class CheckpointHandler:
             self.stateful["average"] = average
         self._average = average
         self._losses: list[float] = []
+        self._learning_rate = 0.0
 
     def attach(self, engine: Engine) -> None:
         """Store after every epoch of `engine`, and take part in the run's resuming."""
         self.run.register(self.phase, engine, self.stateful, self._average and self._average.network)
-        engine.add_event_handler(Events.EPOCH_STARTED, lambda _: self._losses.clear())
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start_epoch)
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, lambda _: self._losses.append(_loss(engine)))
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def _start_epoch(self) -> None:
+        self._losses.clear()
+        self._learning_rate = self.stateful["optimizer"].param_groups[0]["lr"]  # the schedule changes it at the end
 
     def __call__(self, engine: Engine) -> None:
         """Record the epoch that ended."""
@@ -60,7 +65,7 @@ class CheckpointHandler:
         metrics = {name: float(value) for name, value in self.evaluator.state.metrics.items()} if validated else {}
         numbers = {
             "train_loss": float(np.mean(self._losses)),
-            "learning_rate": self.stateful["optimizer"].param_groups[0]["lr"],
+            "learning_rate": self._learning_rate,
             **metrics,
         }
         self.run.epoch_completed(self.phase, engine, numbers, store=idist.get_rank() == 0)
