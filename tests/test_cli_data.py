@@ -86,6 +86,8 @@ def test_data_that_cannot_be_used_end_with_5_and_nothing_is_written(tmp_path):
         ["--add", "Unknown"],
         ["--add", "Unknown="],
         ["--list", "dev=x.txt"],
+        ["--blocks", "0"],
+        ["--blocks", "some"],
         ["--split", "0.5,0.5"],
         ["--split", "a,b,c"],
     ],

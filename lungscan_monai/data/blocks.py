@@ -5,33 +5,40 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from lungscan_monai.data.datalist import Case
 from lungscan_monai.data.files import without_suffix
 from lungscan_monai.data.listing import Listing
 from lungscan_monai.errors import ConfigError, DatalistError
 
+UNLIKE = 0.5
+"""Correlation of neighbouring slices below which a new scan is taken to begin."""
+
 _NUMBER = re.compile(r"\d+")
+_SIDE = 32
 
 
-def in_blocks(listing: Listing, count: int) -> Listing:
-    """Make blocks of consecutive file numbers the patients, so that a split keeps neighbours together.
+def in_blocks(listing: Listing, count: int | None = None) -> Listing:
+    """Make blocks of consecutive slices the patients, so that a split keeps neighbours together.
 
     In each class (and each section, where there are some), the files are ordered by the numbers in their names,
-    ``case (9)`` before ``case (10)``, and cut into `count` blocks of equal size. A scan that a border runs through is
-    still in two blocks: of fewer blocks, fewer are.
+    ``case (9)`` before ``case (10)``, and cut where neighbours look least alike: their correlation is that of grey
+    pictures of 32 x 32 pixels.
 
     Args:
-        listing: The cases; those of known patient stay as they are.
-        count: Blocks of each class, at least 1.
+        listing: The cases, PNG, JPEG, TIFF or BMP; those of known patient stay as they are.
+        count: Blocks of each class; if not given, as many as there are neighbours with a correlation below `UNLIKE`.
 
     Raises:
         ConfigError: If `count` is below 1, or every patient is known.
-        DatalistError: If a file name has no number, or the task is multi-label.
+        DatalistError: If a file name has no number, a file is no picture, or the task is multi-label.
     """
-    if count < 1:
+    if count is not None and count < 1:
         raise ConfigError(f"blocks is {count}, expected at least 1")
     cases = [case for case in listing.cases() if case.patient is None]
     if not cases:
@@ -45,9 +52,10 @@ def in_blocks(listing: Listing, count: int) -> Listing:
     blocks: dict[str, str] = {}
     for (section, label), found in members.items():
         ordered = sorted(found, key=lambda case: _by_number(case.image))
-        for number, block in enumerate(np.array_split(np.arange(len(ordered)), count)):
-            name = " ".join(filter(None, (section, listing.labels[label], f"block {number + 1}")))
-            blocks |= {ordered[place].id: name for place in block}
+        alike = likeness([listing.base_dir / case.image for case in ordered])
+        cuts = alike < UNLIKE if count is None else np.isin(np.arange(len(alike)), np.argsort(alike)[: count - 1])
+        for case, number in zip(ordered, np.cumsum([1, *cuts]), strict=True):
+            blocks[case.id] = " ".join(filter(None, (section, listing.labels[label], f"block {number}")))
 
     def grouped(found: tuple[Case, ...]) -> tuple[Case, ...]:
         return tuple(dataclasses.replace(case, patient=case.patient or blocks[case.id]) for case in found)
@@ -56,9 +64,33 @@ def in_blocks(listing: Listing, count: int) -> Listing:
         listing,
         unsplit=grouped(listing.unsplit),
         given={section: grouped(found) for section, found in listing.given.items()},
-        facts={**listing.facts, "patients": f"{count} blocks of consecutive file numbers in each class"},
-        notes=(*listing.notes, f"{len(set(blocks.values()))} blocks of consecutive numbers stand for patients"),
+        facts={**listing.facts, "patients": "blocks of consecutive slices"},
+        notes=(*listing.notes, f"{len(set(blocks.values()))} blocks of consecutive slices stand for patients"),
     )
+
+
+def likeness(files: Sequence[Path]) -> np.ndarray:
+    """Return how alike each picture and the next are: Pearson's correlation, shape ``(n - 1,)``; 0 for an even grey.
+
+    Raises:
+        DatalistError: If a file cannot be read as a picture.
+    """
+    small = np.stack([_small(file) for file in files])
+    small -= small.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(small, axis=1)
+    products = norms[:-1] * norms[1:]
+    return (small[:-1] * small[1:]).sum(axis=1) / np.where(products > 0, products, 1)
+
+
+def _small(file: Path) -> np.ndarray:
+    try:
+        with Image.open(file) as picture:
+            picture.draft("L", (2 * _SIDE, 2 * _SIDE))
+            grey = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    except OSError as error:
+        defect = "cannot be read as a picture, which blocks need; give a patient column or a patient regex instead"
+        raise DatalistError(str(file), [defect]) from error
+    return np.asarray(grey, dtype=np.float32).ravel()
 
 
 def _check(listing: Listing, cases: list[Case]) -> None:

@@ -53,6 +53,7 @@ def read_folder(
     places = (labels and _places_by_name(images, LabelNames(labels))) or _places_by_depth(images)
     folders = {place.folder for place in places}
     names = LabelNames(_label_names(root, folders) if labels is None else labels)
+    kind = exclusive_kind(names.names, kind)
     _check_folders(root, folders, names, labels_elsewhere)
     pattern = patient_pattern(patient_regex) if patient_regex else None
     cases: dict[str | None, list[Case]] = {}
@@ -67,7 +68,7 @@ def read_folder(
     used = {place.file for place in places}
     return Listing(
         name=root.resolve().name,
-        kind=exclusive_kind(names.names, kind),
+        kind=kind,
         labels=names.names,
         base_dir=root,
         unsplit=tuple(cases.pop(None, ())),
@@ -143,12 +144,15 @@ def _label_names(root: Path, folders: Collection[str]) -> tuple[str, ...]:
 
 
 def _check_folders(root: Path, folders: Collection[str], labels: LabelNames, elsewhere: Collection[str]) -> None:
+    if not folders:
+        defect = f"expected one folder for each of {', '.join(labels.names)}, found none with images"
+        raise DatalistError(str(root), [f"{defect}; give the folder around them"])
     present = {labels.index(folder) for folder in folders}
     strange = sorted(folder for folder in folders if labels.index(folder) is None)
     defects = [
         f"folder {name} is none of the labels {', '.join(labels.names)}; rename it, or move it away" for name in strange
     ]
-    found = ", ".join(sorted(folders)) or "none with images"
+    found = ", ".join(sorted(folders))
     defects += [
         f"label {name} has no folder with images; the class folders are {found}"
         for index, name in enumerate(labels.names)

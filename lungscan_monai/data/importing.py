@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lungscan_monai.data import kaggle
 from lungscan_monai.data.audit import AuditReport, audit
@@ -60,7 +60,7 @@ def import_dataset(
     patient_regex: str | None = None,
     table: TableOptions | None = None,
     added: Sequence[tuple[str, str | os.PathLike]] = (),
-    blocks: int | None = None,
+    blocks: int | Literal["auto"] | None = None,
     fractions: Sequence[float] | None = None,
     seed: int = 0,
 ) -> Imported:
@@ -80,7 +80,8 @@ def import_dataset(
         patient_regex: How to find the patient in a file name (folder, csv).
         table: More about the table (csv).
         added: Pairs of label and folder, whose pictures are added (folder, csv); see :func:`with_folders`.
-        blocks: Blocks of each class that stand for patients (folder, csv); see :func:`in_blocks`.
+        blocks: Blocks of slices that stand for patients (folder, csv), so many in each class, or ``"auto"``; see
+            :func:`in_blocks`.
         fractions: Training, validation and test, for a new split; 0.7, 0.1 and 0.2 where the data has none.
         seed: Seed of the split.
 
@@ -116,7 +117,7 @@ def import_dataset(
         if fractions is not None:
             listing = dataclasses.replace(listing, given={}, unsplit=listing.cases())
         if blocks is not None:
-            listing = in_blocks(listing, blocks)
+            listing = in_blocks(listing, None if blocks == "auto" else blocks)
         if added:
             listing = with_folders(listing, added, patient_regex=patient_regex, seed=seed)
         datalist = divided(listing, fractions, seed)

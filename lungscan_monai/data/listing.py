@@ -65,5 +65,5 @@ def exclusive_kind(labels: tuple[str, ...], kind: str | None) -> str:
         ConfigError: If ``"multilabel"`` was asked for.
     """
     if kind == "multilabel":
-        raise ConfigError("kind is 'multilabel', but this source holds exactly one class for each case")
+        raise ConfigError("kind is 'multilabel', but this source holds exactly one class for each case; give a table")
     return kind or ("binary" if len(labels) == 2 else "multiclass")

@@ -214,9 +214,13 @@ def _check_images(
 
 def _check_labels(rows: Sequence[TableRow], reader: NameCells | FindingCells, defects: LineDefects) -> None:
     problems = {cell: reader.problem(cell) for cell in {row.label for row in rows}}
+    lines: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         if problem := problems[row.label]:
-            defects.add("label", row.line, problem)
+            lines[problem].append(row.line)
+    for problem, found in lines.items():
+        more = f" (and in {len(found) - 1} more lines)" if len(found) > 1 else ""
+        defects.add("label", found[0], problem + more)
 
 
 def _check_sections(rows: Sequence[TableRow], defects: LineDefects) -> None:

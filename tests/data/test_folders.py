@@ -109,6 +109,16 @@ def test_a_folder_without_classes_is_refused(plant, tmp_path, names, sentence):
         read_folder(tmp_path / "set")
 
 
+def test_a_class_folder_itself_is_no_data_set(plant):
+    with pytest.raises(DatalistError, match="expected one folder for each of A, B, found none.*the folder around them"):
+        read_folder(plant("1.png", "2.png"), labels=["A", "B"])
+
+
+def test_several_findings_do_not_fit_class_folders(plant):
+    with pytest.raises(ConfigError, match="exactly one class for each case; give a table"):
+        read_folder(plant("A/1.png", "B/2.png"), labels=["Mass", "Nodule"], kind="multilabel")
+
+
 def test_an_absent_folder_is_refused(tmp_path):
     with pytest.raises(DatalistError, match="no such folder"):
         read_folder(tmp_path / "nowhere")

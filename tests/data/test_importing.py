@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lungscan_monai.data.datalist import monai_records
 from lungscan_monai.data.importing import import_dataset, recognised_format
@@ -193,10 +194,13 @@ def test_real_data_come_in(real_data, tmp_path, source, counts, patients, across
 
 def ct_folder(root: Path, count: int = 40) -> Path:
     """Three classes of numbered slices, as the lung cancer set has them."""
-    names = {"Bengin cases": "Bengin case", "Malignant cases": "Malignant case", "Normal cases": "Normal case"}
-    return plant(
-        root, *(f"{folder}/{name} ({number}).jpg" for folder, name in names.items() for number in range(1, count + 1))
-    )
+    rng = np.random.default_rng(0)
+    for folder in ("Bengin cases", "Malignant cases", "Normal cases"):
+        (root / folder).mkdir(parents=True)
+        for number in range(1, count + 1):
+            picture = Image.fromarray(rng.integers(0, 256, (16, 16), dtype=np.uint8))
+            picture.save(root / folder / f"{folder[:-1]} ({number}).jpg")
+    return root
 
 
 def test_blocks_of_slices_are_split_as_patients_are(tmp_path):
@@ -207,9 +211,11 @@ def test_blocks_of_slices_are_split_as_patients_are(tmp_path):
         blocks=10,
         fractions=(0.6, 0.2, 0.2),
     )
-    assert [counts.patients for counts in imported.audit.counts.values()] == [18, 6, 6]
-    assert imported.datalist.split["patients"] == "10 blocks of consecutive file numbers in each class"
-    assert imported.notes == ("30 blocks of consecutive numbers stand for patients",)
+    assert sum(counts.patients for counts in imported.audit.counts.values()) == 30
+    assert imported.audit.patient_leaks == ()
+    assert [counts.cases for counts in imported.audit.counts.values()] == pytest.approx([72, 24, 24], abs=6)
+    assert imported.datalist.split["patients"] == "blocks of consecutive slices"
+    assert imported.notes == ("30 blocks of consecutive slices stand for patients",)
 
 
 def test_folders_are_added_under_a_label_and_split_with_the_rest(tmp_path):

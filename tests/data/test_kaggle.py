@@ -38,7 +38,6 @@ def test_a_data_set_is_downloaded_and_imported(kagglehub, tmp_path):
         "kaggle:owner/ct-kidney",
         output=tmp_path / "datalist.json",
         labels=["Cyst", "Normal", "Stone", "Tumor"],
-        blocks=10,
     )
     assert kagglehub.asked == ["owner/ct-kidney"]
     assert len(imported.datalist) == 80

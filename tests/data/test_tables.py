@@ -110,6 +110,13 @@ def test_every_defect_is_listed_with_its_line(table):
     assert "line 10: the image is empty" in found
 
 
+def test_an_unknown_label_is_told_once_however_many_rows_have_it(table):
+    text = "path,label\na.png,Cyst\nb.png,Normal\nc.png,Cyst\nd.png,Cyst\n"
+    assert defects_of(table(text), labels=["Normal", "Tumor"]) == [
+        "line 2: unknown label 'Cyst'; expected Normal, Tumor (and in 2 more lines)"
+    ]
+
+
 def test_of_one_kind_of_defect_the_first_twenty_are_listed(table):
     rows = "".join(f"{number}.png,Normal\n" for number in range(50))
     defects = defects_of(table("path,label\n" + rows), labels=["Normal", "Tumor"])
