@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lungscan_monai import __version__
-from lungscan_monai.cli import bundle, checking, data, listing, predicting, training
+from lungscan_monai.cli import bundle, checking, comparing, data, listing, predicting, training
 from lungscan_monai.cli.console import epilog, set_debugging
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(data.app, name="data", help="Import a data set, simulate one, or d
 app.add_typer(bundle.app, name="bundle", help="Begin a new task, or write a model card's numbers.")
 app.command(epilog=epilog())(training.train)
 app.command(epilog=epilog())(training.evaluate)
+app.command(epilog=epilog())(comparing.compare)
 app.command(epilog=epilog())(predicting.predict)
 app.command(epilog=epilog())(predicting.explain)
 app.command(epilog=epilog())(checking.doctor)

@@ -150,16 +150,20 @@ class Predictions:
         chosen = [index for index, section in enumerate(self.sections) if section == name]
         if not chosen:
             raise DataError(f"no prediction is from section {name!r}; there are: {', '.join(self.section_names)}")
+        return self.chosen(chosen)
+
+    def chosen(self, indices: Sequence[int]) -> Predictions:
+        """Return the predictions of some cases, in the order given."""
         return Predictions(
-            tuple(self.case_ids[index] for index in chosen),
-            tuple(self.patients[index] for index in chosen),
-            tuple(self.sections[index] for index in chosen),
-            self.y_true[chosen],
-            self.probabilities[chosen],
+            tuple(self.case_ids[index] for index in indices),
+            tuple(self.patients[index] for index in indices),
+            tuple(self.sections[index] for index in indices),
+            self.y_true[indices],
+            self.probabilities[indices],
             self.label_names,
             self.kind,
             self.facts,
-            None if self.raw_probabilities is None else self.raw_probabilities[chosen],
+            None if self.raw_probabilities is None else self.raw_probabilities[indices],
         )
 
     def targets(self) -> Iterator[Target]:
