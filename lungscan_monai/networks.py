@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,23 +134,27 @@ class TimmClassifier(nn.Module):
         trainable = {name for block in blocks[len(blocks) - count :] for name in block}
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(name in trainable)
+        self._frozen = list(_frozen_modules(self.backbone))
+        frozen = set(self._frozen)
+        self._learning = [module for module in self.modules() if module not in frozen]
         self.train(self.training)
 
     def train(self, mode: bool = True) -> TimmClassifier:
         """Set the training mode, but leave what is frozen in evaluation mode: its batch-norm statistics do not move."""
-        super().train(mode)
-        if mode:
-            _freeze_mode(self.backbone)
+        for modules, wanted in ((self._learning, mode), (self._frozen, False)):
+            for module in modules:
+                if module.training != wanted:  # a look is a hundred times as fast as torch's own walk and setting
+                    module.training = wanted
         return self
 
 
-def _freeze_mode(module: nn.Module) -> None:
+def _frozen_modules(module: nn.Module) -> Iterator[nn.Module]:
     parameters = list(module.parameters())
     if parameters and not any(parameter.requires_grad for parameter in parameters):
-        module.eval()
+        yield from module.modules()
         return
     for child in module.children():
-        _freeze_mode(child)
+        yield from _frozen_modules(child)
 
 
 def _per_channel(values: tuple[float, ...], num_channels: int) -> torch.Tensor:
