@@ -267,8 +267,9 @@ svg .guide { stroke: var(--quiet); stroke-dasharray: 4 3; }
   nav, th button::after { display: none; }
   .scroll { overflow: visible; }
   h2, h3, caption { break-after: avoid; }
-  tr, figure, .note { break-inside: avoid; }
-  thead { display: table-header-group; }
+  table, tr, figure, .note { break-inside: avoid; }
+  thead { break-inside: avoid; break-after: avoid; }
+  .strip:not(.pair) { grid-template-columns: repeat(8, 1fr); break-inside: avoid; }
   a { color: inherit; text-decoration: none; }
   .note, svg, td, th { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
