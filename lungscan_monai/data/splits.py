@@ -20,6 +20,7 @@ import numpy as np
 from lungscan_monai.data.datalist import SECTIONS, Case
 from lungscan_monai.errors import SplitError
 
+_FAIR_PART = (0.25, 2.0)
 METHOD = "grouped by patient, stratified by label"
 
 
@@ -50,8 +51,9 @@ def split_cases(
 ) -> Split:
     """Split cases so that no patient is in two sections and each label has its share in each section.
 
-    First the smallest groups of each label, the rarest label first, are dealt to the sections, one to each, so that
-    none goes without. (A group is a patient, or a case of unknown patient.) Then the other groups are taken one by
+    First small groups of each label, the rarest label first, are dealt to the sections, one to each, so that none goes
+    without. (A group is a patient, or a case of unknown patient.) Where there are few groups, one that makes up a
+    quarter to the double of the section's share is taken before a smaller one. Then the other groups are taken one by
     one, those that weigh most in their strata first, equals in an order drawn from the seed; each goes where it lowers
     most the sum over sections and strata of ``(count - wanted) ** 2 / wanted``. Strata are each label, "no label",
     the cases and the groups.
@@ -129,7 +131,10 @@ def _strata(groups: Sequence[Sequence[Case]]) -> np.ndarray:
 
 
 def _deal_smallest_groups(strata: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Give each label one group in each section, the smallest section taking the smallest group; -1 marks the rest."""
+    """Give each label one group in each section; -1 marks the rest.
+
+    The smallest section chooses first: the smallest group that makes up a fair part of its share, or of all.
+    """
     places = np.full(len(strata), -1)
     sizes = strata[:, -2]
     num_groups = (strata[:, :-3] > 0).sum(axis=0)
@@ -140,8 +145,11 @@ def _deal_smallest_groups(strata: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         free = free[np.argsort(sizes[free], kind="stable")]
         if len(free) >= len(lacking):
             lacking = lacking[np.argsort(wanted[lacking, -2], kind="stable")]
-        dealt = min(len(free), len(lacking))
-        places[free[:dealt]] = lacking[:dealt]
+        for section in lacking[: len(free)]:
+            left = free[places[free] < 0]
+            parts = strata[left, label] / wanted[section, label]
+            fair = left[(parts >= _FAIR_PART[0]) & (parts <= _FAIR_PART[1])]
+            places[(fair if len(fair) else left)[0]] = section
     return places
 
 

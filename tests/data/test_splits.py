@@ -88,6 +88,25 @@ def test_a_class_of_three_patients_is_in_every_section_and_training_has_the_larg
     assert counts == [9, 1, 2]
 
 
+def test_where_groups_are_few_no_section_is_left_with_a_crumb():
+    sizes = {"a": 1, "b": 30, "c": 60, "d": 110, "e": 100}
+    scans = [Case(f"{name}{slice_}", 1, name) for name, size in sizes.items() for slice_ in range(size)]
+    others = [Case(f"o{number}", 0, f"o{number}") for number in range(700)]
+    split = split_cases([*scans, *others])
+    counts = [sum(case.label for case in split.sections[name]) for name in SECTIONS]
+    assert counts[1] >= 30 and counts[2] >= 60
+
+
+def test_one_scan_that_is_most_of_a_class_stays_in_training():
+    scans = [
+        Case(f"{name}{slice_}", 1, name)
+        for name, size in zip("abcd", (1, 1, 1, 100), strict=True)
+        for slice_ in range(size)
+    ]
+    split = split_cases([*scans, *(Case(f"o{number}", 0) for number in range(300))])
+    assert sum(case.label for case in split.sections["training"]) >= 100
+
+
 def test_a_class_of_two_patients_cannot_be_split_in_three_but_in_two():
     cases = [Case(f"c{number}", 0) for number in range(20)] + [Case("x", 1), Case("y", 1)]
     with pytest.raises(SplitError, match=r"class Tumor has 2 patient"):
