@@ -134,14 +134,17 @@ class TimmClassifier(nn.Module):
         trainable = {name for block in blocks[len(blocks) - count :] for name in block}
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(name in trainable)
-        self._frozen = list(_frozen_modules(self.backbone))
-        frozen = set(self._frozen)
-        self._learning = [module for module in self.modules() if module not in frozen]
+        frozen = set(_frozen_modules(self.backbone))
+        # a dictionary, since MONAI's loaders look for random states in every list that they can reach, round and round
+        self._learning = {
+            learns: [m for m in self.modules() if (m not in frozen) is learns] for learns in (True, False)
+        }
         self.train(self.training)
 
     def train(self, mode: bool = True) -> TimmClassifier:
         """Set the training mode, but leave what is frozen in evaluation mode: its batch-norm statistics do not move."""
-        for modules, wanted in ((self._learning, mode), (self._frozen, False)):
+        for learns, modules in self._learning.items():
+            wanted = mode and learns
             for module in modules:
                 if module.training != wanted:  # a look is a hundred times as fast as torch's own walk and setting
                     module.training = wanted
