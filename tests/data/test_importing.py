@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from lungscan_monai.data.datalist import monai_records
+from lungscan_monai.data.datalist import SECTIONS, monai_records
 from lungscan_monai.data.importing import import_dataset, recognised_format
 from lungscan_monai.data.tables import TableOptions
 from lungscan_monai.errors import ConfigError, DatalistError, LungScanWarning, OutputError, SplitError
@@ -248,6 +251,33 @@ def test_a_folder_with_the_table_of_chest_xray14_is_read_by_it(tmp_path):
     anew = import_dataset(root, output=tmp_path / "b.json", labels=["Mass", "Hernia"], fractions=(0.7, 0.1, 0.2))
     assert [counts.cases for counts in anew.audit.counts.values()] == [84, 12, 24]
     assert "lists" not in anew.datalist.split
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    films=st.lists(st.tuples(st.integers(0, 25), st.integers(0, 3)), min_size=8, max_size=80),
+    tested=st.sets(st.integers(0, 25), min_size=1, max_size=8),
+    anew=st.booleans(),
+)
+def test_no_table_puts_a_patient_on_two_sides(films, tested, anew):
+    names = [f"{patient:08d}_{number:03d}.png" for number, (patient, _) in enumerate(films)]
+    test = [name for name, (patient, _) in zip(names, films, strict=True) if patient in tested]
+    assume(0 < len(test) < len(names))
+    with tempfile.TemporaryDirectory() as folder:
+        root = plant(Path(folder), *names)
+        findings = ("No Finding", "Mass", "Hernia", "Mass|Hernia")
+        rows = [f"{name},{findings[kind]},{patient}" for name, (patient, kind) in zip(names, films, strict=True)]
+        (root / "Data_Entry_2017.csv").write_text("\n".join(["Image Index,Finding Labels,Patient ID", *rows]))
+        (root / "train_val_list.txt").write_text("\n".join(name for name in names if name not in test))
+        (root / "test_list.txt").write_text("\n".join(test))
+        fractions = (0.7, 0.1, 0.2) if anew else None
+        options = {"kind": "multilabel", "labels": ["Mass", "Hernia"], "fractions": fractions}
+        datalist = import_dataset(root, output=root / "datalist.json", **options).datalist
+    patients = [{case.patient for case in datalist.cases(section)} for section in SECTIONS]
+    assert sum(map(len, patients)) == len(set().union(*patients)) == len({patient for patient, _ in films})
+    assert len(datalist) == len(films)
+    if not anew:
+        assert {case.image for case in datalist.cases("test")} == set(test)
 
 
 def test_lists_and_a_new_split_exclude_each_other(tmp_path):
