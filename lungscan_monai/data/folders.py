@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -100,11 +100,23 @@ def _places_by_name(images: Sequence[PurePosixPath], labels: LabelNames) -> list
             continue
         known = [depth for depth in depths if labels.index(image.parts[depth]) is not None]
         depth = max(known or depths, key=lambda depth: (len(beside[image.parts[:depth]]), depth))
-        sections = [section for name in reversed(image.parts[:depth]) if (section := section_named(name))]
+        above = [level for level in range(depth) if section_named(image.parts[level])]
         if known or not _is_for_a_section(image.parts[depth]):
-            places.append(_Place(sections[0] if sections else None, image.parts[depth], image))
-    has_sections = any(place.section for place in places)
-    return [place for place in places if place.section or not has_sections]
+            section = section_named(image.parts[above[-1]]) if above else None
+            places.append((_Place(section, image.parts[depth], image), above[-1] if above else depth))
+    has_sections = any(place.section for place, _ in places)
+    starts = {place.file: start for place, start in places}
+    return [
+        place
+        for place, start in places
+        if (place.section or not has_sections) and not _is_copy(place.file.parts, start, starts)
+    ]
+
+
+def _is_copy(parts: tuple[str, ...], start: int, starts: Mapping[PurePosixPath, int]) -> bool:
+    """Tell whether the same file lies in a layout further out, as archives hold that were packed with a copy inside."""
+    outer = ((level, PurePosixPath(*parts[:level], *parts[start:])) for level in range(start))
+    return any(starts.get(file) == level for level, file in outer)
 
 
 def _is_for_a_section(folder: str) -> bool:

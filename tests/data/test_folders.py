@@ -186,6 +186,21 @@ def test_sections_above_known_class_folders_are_kept_and_what_has_none_is_left_o
     assert listing.skipped == ("sample/Tumor/4.png",)
 
 
+def test_a_copy_of_the_whole_inside_the_whole_is_left_out(plant):
+    root = plant(
+        *("chest_xray/train/NORMAL/1.png", "chest_xray/train/PNEUMONIA/2.png", "chest_xray/test/NORMAL/3.png"),
+        *("chest_xray/chest_xray/train/NORMAL/1.png", "chest_xray/chest_xray/test/NORMAL/3.png"),
+    )
+    listing = read_folder(root, labels=["Normal", "Pneumonia"])
+    assert {name: len(cases) for name, cases in listing.given.items()} == {"training": 2, "test": 1}
+    assert listing.skipped == ("chest_xray/chest_xray/test/NORMAL/3.png", "chest_xray/chest_xray/train/NORMAL/1.png")
+
+
+def test_files_of_one_name_in_different_parts_are_different_images(plant):
+    listing = read_folder(plant("part1/A/1.png", "part2/A/1.png", "part2/B/1.png"), labels=["A", "B"])
+    assert len(listing.unsplit) == 3
+
+
 def test_a_label_that_comes_from_elsewhere_needs_no_folder(plant):
     root = plant("Normal/1.png")
     listing = read_folder(root, labels=["Normal", "Unknown"], labels_elsewhere=["Unknown"])
