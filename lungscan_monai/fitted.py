@@ -1,4 +1,4 @@
-"""What was fitted with one model and belongs to it alone: its calibration and its operating points.
+"""What was fitted with one model and belongs to it alone: calibration, operating points, and the check of its inputs.
 
 They lie beside `model.pt` with its SHA-256. For any other model they are warned about and not used.
 """
@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 import os
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from lungscan_monai.errors import CheckpointError, LungScanWarning
+from lungscan_monai.metrics.familiarity import Familiarity
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.metrics.scaling import Calibration, Scaling
-from lungscan_monai.model_files import CALIBRATION_NAME, MODEL_NAME, OPERATING_POINTS_NAME
-from lungscan_monai.storage import sha256_file, write_json
+from lungscan_monai.model_files import CALIBRATION_NAME, INPUT_CHECK_NAME, MODEL_NAME, OPERATING_POINTS_NAME
+from lungscan_monai.storage import replacing, sha256_file, write_json
 
 _Fitted = TypeVar("_Fitted")
 
@@ -107,6 +111,43 @@ def load_operating_points(
         return {}
 
     return _load(path, model_sha256, parsed) or {}
+
+
+def save_input_check(folder: str | os.PathLike, check: Familiarity | None, model_sha256: str) -> None:
+    """Store the check of inputs that was fitted with this very model; None removes the last.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    path = Path(folder) / INPUT_CHECK_NAME
+    if check is None:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as part, part.open("wb") as stream:
+        np.savez(stream, model_sha256=np.array(model_sha256), **asdict(check))
+
+
+def load_input_check(folder: str | os.PathLike, model_sha256: str) -> Familiarity | None:
+    """Return the check of inputs of this very model; None where none was fitted with it.
+
+    Raises:
+        CheckpointError: If the file is not readable.
+
+    Warns:
+        LungScanWarning: If it belongs to another model.
+    """
+    path = Path(folder) / INPUT_CHECK_NAME
+    if not path.exists():
+        return None
+    try:
+        with np.load(path) as content:
+            if str(content["model_sha256"]) == model_sha256:
+                numbers = {"limit": float(content["limit"]), "quantile": float(content["quantile"])}
+                return Familiarity(content["references"], **numbers, n=int(content["n"]))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: not readable ({error}); run the evaluation again") from error
+    _warn(f"{path.name} belongs to another model and is not used")
+    return None
 
 
 def _scale(calibration: Calibration | None) -> list[list[float]] | None:

@@ -18,6 +18,9 @@ STATE_NAME = "last.pt"
 OPERATING_POINTS_NAME = "operating_points.json"
 """The thresholds that were fitted with this model."""
 
+INPUT_CHECK_NAME = "input_check.npz"
+"""What tells whether an input looks like those that the model was validated on."""
+
 CALIBRATION_NAME = "calibration.json"
 """The calibration of probabilities that was fitted with this model."""
 

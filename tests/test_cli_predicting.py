@@ -43,7 +43,7 @@ class StandInPredictor:
     operating_points = {"Pneumonia": operating_point}
     calibration = None
 
-    def __init__(self, root):
+    def __init__(self, root, check_inputs=True):
         self.task = load_task(root)
         self.network = SimpleNamespace(saliency_layer="backbone")
 

@@ -1,9 +1,18 @@
 import json
 
+import numpy as np
 import pytest
 
 from lungscan_monai.errors import CheckpointError, LungScanWarning
-from lungscan_monai.fitted import load_calibration, load_operating_points, save_calibration, save_operating_points
+from lungscan_monai.fitted import (
+    load_calibration,
+    load_input_check,
+    load_operating_points,
+    save_calibration,
+    save_input_check,
+    save_operating_points,
+)
+from lungscan_monai.metrics.familiarity import fit_familiarity
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.metrics.scaling import Calibration, Scaling
 from lungscan_monai.storage import sha256_file
@@ -56,6 +65,25 @@ def test_a_calibration_that_changes_nothing_is_as_none_and_removes_the_last(tmp_
     assert load_calibration(tmp_path, "ab" * 32) is None
     save_operating_points(tmp_path, POINTS, "ab" * 32, NOTHING)
     assert load_operating_points(tmp_path, "ab" * 32, None) == POINTS
+
+
+def test_the_check_of_inputs_comes_back_for_its_own_model(tmp_path):
+    features = np.random.default_rng(0).normal(size=(50, 6))
+    check = fit_familiarity(features, np.arange(50), 0.9)
+    save_input_check(tmp_path, check, "ab" * 32)
+    loaded = load_input_check(tmp_path, "ab" * 32)
+    np.testing.assert_array_equal(loaded.references, check.references)
+    assert (loaded.limit, loaded.quantile, loaded.n) == (check.limit, 0.9, 50)
+    first = (tmp_path / "input_check.npz").read_bytes()
+    save_input_check(tmp_path, check, "ab" * 32)
+    assert (tmp_path / "input_check.npz").read_bytes() == first
+    with pytest.warns(LungScanWarning, match="input_check.npz belongs to another model"):
+        assert load_input_check(tmp_path, "cd" * 32) is None
+    save_input_check(tmp_path, None, "ab" * 32)
+    assert load_input_check(tmp_path, "ab" * 32) is None
+    (tmp_path / "input_check.npz").write_bytes(b"PK broken")
+    with pytest.raises(CheckpointError, match="run the evaluation again"):
+        load_input_check(tmp_path, "ab" * 32)
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,18 @@ def predict(
     bundle: Bundle,
     files: Files,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answers as CSV, too.")] = None,
+    check_inputs: Annotated[
+        bool,
+        typer.Option(
+            "--check-inputs/--no-check-inputs", help="Reject images that do not look like the validation cases."
+        ),
+    ] = True,
     json_: Json = False,
 ) -> None:
     """Apply a trained model to image files.
 
-    A file that cannot be read is rejected with a reason; the others are answered, and the exit code is 3.
+    A file that cannot be read, or that looks unlike all that the model was validated on, is rejected with a reason; the
+    others are answered, and the exit code is 3.
 
     Examples:
 
@@ -47,7 +54,7 @@ def predict(
     if output is not None:
         require_writable(output.absolute().parent)
     with working():
-        predictor = _predictor(root)
+        predictor = _predictor(root, check_inputs)
         paths = _expanded(files)
         answers: list[dict[str, Any]] = []
         with progress("predict") as show:
@@ -125,13 +132,13 @@ def _explained(
     return explained, rejects
 
 
-def _predictor(root: Path) -> Predictor:
+def _predictor(root: Path, check_inputs: bool = True) -> Predictor:
     from lungscan_monai.doctor import require_matching_torchvision
 
     require_matching_torchvision()
     from lungscan_monai.inference.predictor import Predictor
 
-    return Predictor(root)
+    return Predictor(root, check_inputs=check_inputs)
 
 
 def _expanded(files: list[Path]) -> list[Path]:

@@ -19,14 +19,23 @@ from monai.engines import SupervisedEvaluator
 from lungscan_monai import __version__
 from lungscan_monai.checkpoints import load_weights, unwrapped
 from lungscan_monai.data.datalist import datalist_sha256, load_datalist
-from lungscan_monai.errors import ConfigError
+from lungscan_monai.errors import ConfigError, NotComputableError
 from lungscan_monai.evaluation.calibrating import calibrated, fit_calibration
 from lungscan_monai.evaluation.explaining import explain_cases
+from lungscan_monai.evaluation.input_check import check_facts, fitted_check, no_check
 from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.evaluation.report import build_report
 from lungscan_monai.evaluation.settings import ReportSettings
 from lungscan_monai.evaluation.writing import write_report
-from lungscan_monai.fitted import load_calibration, load_operating_points, save_calibration, save_operating_points
+from lungscan_monai.fitted import (
+    load_calibration,
+    load_input_check,
+    load_operating_points,
+    save_calibration,
+    save_input_check,
+    save_operating_points,
+)
+from lungscan_monai.handlers.pooled_features import PooledFeatures
 from lungscan_monai.handlers.predictions import PredictionMetric
 from lungscan_monai.metrics.decisions import leading_labels
 from lungscan_monai.metrics.operating_points import OperatingPoint
@@ -56,6 +65,8 @@ class Evaluation:
         calibrate: Whether probabilities are calibrated.
         refit: Whether calibration and operating points are fitted on the validation cases and stored with the model; if
             not, or without validation cases, those stored with the model are applied.
+        input_check: Share of the validation cases that shall count as familiar inputs, in (0, 1), for instance 0.995;
+            None makes no check.
         explain: Which test cases are explained: ``"all"``, ``"none"``, or how many (spread evenly).
         method: Name of the CAM method.
     """
@@ -72,6 +83,7 @@ class Evaluation:
         settings: ReportSettings | None = None,
         calibrate: bool = True,
         refit: bool = True,
+        input_check: float | None = None,
         explain: str | int = "all",
         method: str = "gradcam",
     ) -> None:
@@ -87,6 +99,7 @@ class Evaluation:
         self.settings = settings or ReportSettings()
         self.calibrate = calibrate
         self.refit = refit
+        self.input_check = input_check
         self.explain = explain
         self.method = method
 
@@ -102,13 +115,16 @@ class Evaluation:
         if first:
             require_writable(self.output_dir)
         model_sha256 = load_weights(unwrapped(self.evaluator.network), self.model_path, self.task)
-        self.evaluator.run()
+        keeper = PooledFeatures(self.evaluator)
+        with keeper.kept():
+            self.evaluator.run()
         predictions = self.metric.predictions()
-        report = self._reported(predictions, model_sha256) if first else {}
+        features = keeper.of(predictions.case_ids)
+        report = self._reported(predictions, features, model_sha256) if first else {}
         idist.barrier()
         return report
 
-    def _reported(self, raw: Predictions, model_sha256: str) -> dict[str, Any]:
+    def _reported(self, raw: Predictions, features: np.ndarray, model_sha256: str) -> dict[str, Any]:
         facts = self._facts(model_sha256)
         fits = self.refit and self.settings.threshold_section in raw.section_names
         calibration = self._calibration(raw, fits, model_sha256)
@@ -126,6 +142,7 @@ class Evaluation:
         if fits:
             save_calibration(folder, calibration, model_sha256)
             save_operating_points(folder, _points(report), model_sha256, calibration)
+        report["input_check"] = self._checked(raw, features, fits, model_sha256)
         chosen = self._chosen()
         if chosen:
             report["explanations"] = self._explained(predictions, report, chosen, calibration, model_sha256)
@@ -139,6 +156,23 @@ class Evaluation:
         if fits:
             return fit_calibration(raw, self.settings.threshold_section)
         return load_calibration(self.model_path.parent, model_sha256)
+
+    def _checked(self, raw: Predictions, features: np.ndarray, fits: bool, model_sha256: str) -> dict[str, Any]:
+        """Fit or load the check of inputs, and count the test cases that do not pass it."""
+        folder, section = self.model_path.parent, self.settings.threshold_section
+        check, reason = None, "none was asked for"
+        if self.input_check is not None and fits:
+            try:
+                check = fitted_check(features, raw, section, self.input_check)
+            except NotComputableError as error:
+                reason = str(error)
+        elif self.input_check is not None:
+            check, reason = load_input_check(folder, model_sha256), "none is stored with this model"
+        if fits:
+            save_input_check(folder, check, model_sha256)
+        if check is None:
+            return no_check(reason)
+        return check_facts(check, features, raw, section, self.settings.test_section)
 
     def _case_facts(self) -> Mapping[str, Mapping[str, Any]]:
         return {case.id: case.facts for case in load_datalist(self.datalist).cases(self.settings.test_section)}

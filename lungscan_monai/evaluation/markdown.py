@@ -40,6 +40,7 @@ def render_markdown(report: dict[str, Any], figures: Iterable[str] = ()) -> str:
         "## Calibration\n\n" + calibration(report),
         "## Surer and less sure\n\n" + abstaining(report),
         _section("## Subgroups", subgroups(report)),
+        _section("## Unfamiliar inputs", _input_check(report.get("input_check"))),
         _figures(figures),
         _explanations(report),
         "## How the numbers were made\n\n" + _method(report),
@@ -75,6 +76,19 @@ def _evaluated(report: dict[str, Any]) -> str:
 
 def _share(label: dict[str, Any]) -> str:
     return "none assessed" if label["prevalence"] is None else f"{label['prevalence']:.1%}"
+
+
+def _input_check(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    if "not_computable" in found:
+        return f"Inputs are not checked, {cell(found['not_computable'])}."
+    return (
+        f"{found['not_assessable']} of {found['cases']} test cases do not look like the validation cases and would be "
+        f"called not assessable by `lungscan predict` ({in_words(found['share'])}); "
+        f"{1 - found['quantile']:.1%} of cases like those of validation would. Method: {cell(found['method'])}. "
+        "The other numbers of this report are of all test cases."
+    )
 
 
 def _figures(names: Iterable[str]) -> str:

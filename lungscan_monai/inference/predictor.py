@@ -18,12 +18,15 @@ from monai.transforms import Compose, LoadImaged
 from lungscan_monai.checkpoints import load_weights
 from lungscan_monai.devices import choose_device
 from lungscan_monai.errors import ConfigError, LungScanError, ReadError
-from lungscan_monai.fitted import load_calibration, load_operating_points
+from lungscan_monai.fitted import load_calibration, load_input_check, load_operating_points
 from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD, leading_labels
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
 from lungscan_monai.saliency.cams import explain
 from lungscan_monai.task import TaskSpec, load_task
+
+NOT_ASSESSABLE = "not-assessable"
+"""Code of the reject of an image that does not look like the validation cases."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Predictor:
         bundle_root: Folder of the bundle, with `configs/inference.json` and `models/model.pt`.
         device: Where to compute; None chooses the GPU if there is one.
         batch_size: Images in one forward pass.
+        check_inputs: Whether an image that does not look like the validation cases is turned away as not assessable,
+            where such a check was fitted with the model.
 
     Raises:
         TaskError: If the bundle's metadata do not describe a task.
@@ -95,7 +100,11 @@ class Predictor:
     """
 
     def __init__(
-        self, bundle_root: str | os.PathLike, device: torch.device | str | None = None, batch_size: int = 16
+        self,
+        bundle_root: str | os.PathLike,
+        device: torch.device | str | None = None,
+        batch_size: int = 16,
+        check_inputs: bool = True,
     ) -> None:
         root = Path(bundle_root)
         self.task: TaskSpec = load_task(root)
@@ -106,6 +115,7 @@ class Predictor:
         self.model_sha256 = load_weights(self.network, root / "models" / MODEL_NAME, self.task)
         self.calibration = load_calibration(root / "models", self.model_sha256)
         self.operating_points = load_operating_points(root / "models", self.model_sha256, self.calibration)
+        self.input_check = load_input_check(root / "models", self.model_sha256) if check_inputs else None
         self._read, self._prepare = _split_after_reading(parser.get_parsed_content("preprocessing"))
         self._postprocess = parser.get_parsed_content("postprocessing")
 
@@ -148,7 +158,7 @@ class Predictor:
         picture, prepared = self._load(case)
         image = prepared[None].to(self.device)
         if label is None:
-            label = self._leading_label(self._probabilities(image)[0])
+            label = self._leading_label(self._probabilities(image)[0][0])
         if label not in self.task.label_names:
             raise ConfigError(f"{self.task.name} has no label {label!r}; it has {', '.join(self.task.label_names)}")
         index = self.task.label_names.index(label)
@@ -165,9 +175,10 @@ class Predictor:
             except LungScanError as error:
                 answers[position] = _reject(case, error)
         if images:
-            rows = self._probabilities(torch.stack(list(images.values())).to(self.device))
-            for position, row in zip(images, rows, strict=True):
-                answers[position] = self._answer(cases[position], row)
+            rows, features = self._probabilities(torch.stack(list(images.values())).to(self.device))
+            for position, row, reason in zip(images, rows, self._reasons(features), strict=True):
+                case = cases[position]
+                answers[position] = Reject(case, NOT_ASSESSABLE, reason) if reason else self._answer(case, row)
         return [answers[position] for position in range(len(cases))]
 
     def _load(self, case: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -180,10 +191,26 @@ class Predictor:
                 raise error.__cause__ from error
             raise
 
-    def _probabilities(self, images: torch.Tensor) -> list[np.ndarray]:
+    def _probabilities(self, images: torch.Tensor) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return the probabilities of each label, and the pooled features ``(B, C)``."""
         with torch.inference_mode():
-            logits = self.network(images)
-        return [np.asarray(self._postprocess({"pred": row.cpu(), "image": None})["pred"]) for row in logits]
+            features = self.network.features(images)
+            logits = self.network.classify(features)
+        rows = [np.asarray(self._postprocess({"pred": row.cpu(), "image": None})["pred"]) for row in logits]
+        return rows, features.mean(dim=(2, 3)).cpu().numpy()
+
+    def _reasons(self, features: np.ndarray) -> list[str | None]:
+        """Say for each case why it cannot be assessed; None where it can."""
+        if self.input_check is None:
+            return [None] * len(features)
+        limit = self.input_check.limit
+        return [
+            f"not assessable: the image does not look like those that the model was validated on "
+            f"(distance {distance:.3f}, limit {limit:.3f})"
+            if distance > limit
+            else None
+            for distance in self.input_check.distances(features)
+        ]
 
     def _answer(self, case: str, row: np.ndarray) -> Prediction:
         probabilities = {name: float(value) for name, value in zip(self.task.label_names, row, strict=True)}

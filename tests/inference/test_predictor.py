@@ -14,8 +14,9 @@ from scipy.special import expit, logit
 
 from lungscan_monai.checkpoints import CheckpointStore
 from lungscan_monai.errors import CheckpointError, ConfigError, LungScanWarning, ReadError
-from lungscan_monai.fitted import save_calibration, save_operating_points
+from lungscan_monai.fitted import save_calibration, save_input_check, save_operating_points
 from lungscan_monai.inference.predictor import Prediction, Predictor, Reject
+from lungscan_monai.metrics.familiarity import Familiarity
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.metrics.scaling import Calibration, Scaling
 from lungscan_monai.networks import TimmClassifier
@@ -156,6 +157,20 @@ def test_the_calibration_of_another_model_is_warned_about_and_not_used(trained, 
         other = Predictor(root, device="cpu")
     plain = predictor.predict(images[:1])[0].probabilities
     assert other.predict(images[:1])[0].probabilities == pytest.approx(plain, abs=1e-6)
+
+
+def test_an_image_unlike_the_validation_cases_is_not_assessable(trained, predictor, images, tmp_path):
+    root = shutil.copytree(trained, tmp_path / trained.name)
+    _, features = predictor._probabilities(torch.stack([predictor._load(str(path))[1] for path in images]))
+    near = Familiarity(np.repeat(features[:1], 10, axis=0).astype(np.float16), 1e-3, 0.99, 200)
+    save_input_check(root / "models", near, predictor.model_sha256)
+    strict = Predictor(root, device="cpu")
+    answers = strict.predict(images)
+    assert isinstance(answers[0], Prediction)
+    assert {(type(answer), answer.code) for answer in answers[1:]} == {(Reject, "not-assessable")}
+    assert "does not look like those that the model was validated on" in answers[1].reason
+    lenient = Predictor(root, device="cpu", check_inputs=False)
+    assert all(isinstance(answer, Prediction) for answer in lenient.predict(images))
 
 
 @pytest.fixture(scope="module")
