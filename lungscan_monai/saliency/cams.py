@@ -1,6 +1,7 @@
-"""Which part of an image speaks for a label: Grad-CAM, Grad-CAM++ and occlusion, chosen by name.
+"""Which part of an image speaks for a label: class activation maps and occlusion, chosen by name.
 
-The arithmetic is MONAI's; what a batch needs beyond it stands in :mod:`~lungscan_monai.saliency.recording`.
+The arithmetic of Grad-CAM, Grad-CAM++ and occlusion is MONAI's; what a batch needs beyond it stands in
+:mod:`~lungscan_monai.saliency.recording`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import nn
 from lungscan_monai.errors import SaliencyError
 from lungscan_monai.networks import SALIENCY_LAYER
 from lungscan_monai.saliency.occlusion import Occlusion
-from lungscan_monai.saliency.recording import FeatureRecorder, choose_labels
+from lungscan_monai.saliency.recording import FeatureRecorder, Recording, choose_labels
 from lungscan_monai.saliency.scaling import scale_to_peak
 from lungscan_monai.transforms.outputs import probabilities
 
@@ -75,13 +76,55 @@ class GradCAMpp(GradCAM, monai.visualize.GradCAMpp):
     """
 
 
-METHODS = {"gradcam": GradCAM, "gradcam++": GradCAMpp, "occlusion": Occlusion}
+class LayerCAM(GradCAM):
+    """Layer-CAM: each place of a feature map weighs by its own positive gradient; used like :class:`GradCAM`.
+
+    Source: Jiang et al., IEEE Trans. Image Process. 2021; 30: 5875-5888, https://doi.org/10.1109/TIP.2021.3089943.
+    Made for layers before the last, whose maps are finer.
+    """
+
+    def compute_map(self, x: Recording, class_idx: torch.Tensor) -> torch.Tensor:
+        """Return the positive part of sum_c relu(gradient) x feature, shape ``(B, 1, h, w)``."""
+        _, (features,), (gradient,) = self.nn_module(x, class_idx=class_idx)
+        return (gradient.relu() * features).sum(dim=1, keepdim=True).relu()
+
+
+class HiResCAM(GradCAM):
+    """HiResCAM: feature times gradient, place by place, without averaging the gradient; used like :class:`GradCAM`.
+
+    Source: Draelos and Carin, 2020, https://arxiv.org/abs/2011.08891. At the feature map before a global average
+    pooling the gradient is the same everywhere, so there it equals Grad-CAM; at earlier layers it does not.
+    """
+
+    def compute_map(self, x: Recording, class_idx: torch.Tensor) -> torch.Tensor:
+        """Return the positive part of sum_c gradient x feature, shape ``(B, 1, h, w)``."""
+        _, (features,), (gradient,) = self.nn_module(x, class_idx=class_idx)
+        return (gradient * features).sum(dim=1, keepdim=True).relu()
+
+
+METHODS = {
+    "gradcam": GradCAM,
+    "gradcam++": GradCAMpp,
+    "layercam": LayerCAM,
+    "hirescam": HiResCAM,
+    "occlusion": Occlusion,
+}
 """The methods by name; each is made from (network, layer, kind) and has `explain`."""
 
 
 def layer_of(network: nn.Module) -> str:
     """Return the name of the layer that explanations of this network look at: its own choice, or its feature map."""
     return getattr(network, "saliency_layer", SALIENCY_LAYER)
+
+
+def require_method(method: str) -> None:
+    """Check the name of a method.
+
+    Raises:
+        SaliencyError: If there is none of that name.
+    """
+    if method not in METHODS:
+        raise SaliencyError(f"no explanation method is called {method!r}; choose one of {', '.join(METHODS)}")
 
 
 def explain(
@@ -113,8 +156,7 @@ def explain(
     Raises:
         SaliencyError: If there is no such method, layer or label, or the layer gives no feature map.
     """
-    if method not in METHODS:
-        raise SaliencyError(f"no explanation method is called {method!r}; choose one of {', '.join(METHODS)}")
+    require_method(method)
     logits, maps = METHODS[method](network, layer or layer_of(network), kind).explain(images, label_indices)
     several = isinstance(label_indices, torch.Tensor) and label_indices.ndim == 2
     return probabilities(logits.float(), kind), maps if several else maps[:, 0]

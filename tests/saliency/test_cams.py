@@ -85,7 +85,38 @@ def test_a_network_of_monai_is_explained_too():
     assert explain(network, images, 1, "multiclass", layer="features.norm5")[1].amax() == 1  # where MONAI's raises
 
 
-@pytest.mark.parametrize("method", ["gradcam", "gradcam++"])
+def by_hand(network, layer, images, labels, weigh):
+    """Maps from torch's own gradients, case after case; `weigh` makes weights of a gradient ``(C, h, w)``."""
+    maps = []
+    for image, label in zip(images, labels, strict=True):
+        kept = []
+        handle = network.get_submodule(layer).register_forward_hook(lambda _m, _i, out, kept=kept: kept.append(out))
+        score = network(image[None])[0, label]
+        handle.remove()
+        (gradient,) = torch.autograd.grad(score, kept[0])
+        coarse = (weigh(gradient[0]) * kept[0][0]).sum(0).clamp(min=0)[None, None].detach()
+        maps.append(nn.functional.interpolate(coarse, size=images.shape[2:], mode="bilinear")[0, 0])
+    maps = torch.stack(maps)
+    return maps / maps.amax((1, 2), keepdim=True)
+
+
+@pytest.mark.parametrize("layer", ["backbone", "backbone.layer3"])
+@pytest.mark.parametrize(
+    ("method", "weigh"), [("layercam", lambda gradient: gradient.clamp(min=0)), ("hirescam", lambda gradient: gradient)]
+)
+def test_methods_that_monai_lacks_follow_their_formula(network, images, layer, method, weigh):
+    labels = torch.tensor([0, 3, 4])
+    maps = explain(network, images, labels, "multiclass", method, layer)[1]
+    torch.testing.assert_close(maps, by_hand(network, layer, images, labels, weigh), atol=1e-5, rtol=0)
+
+
+def test_before_the_global_pooling_hirescam_is_gradcam_and_earlier_it_is_not(network, images):
+    for layer, equal in (("backbone", True), ("backbone.layer3", False)):
+        maps = [explain(network, images, 1, "multiclass", method, layer)[1] for method in ("gradcam", "hirescam")]
+        assert torch.allclose(*maps, atol=1e-5) is equal
+
+
+@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "layercam", "hirescam"])
 def test_each_case_gets_the_channel_of_its_own_label(method):
     images = torch.randn(4, 3, 6, 5)
     labels = torch.tensor([2, 0, 1, 1])
@@ -190,5 +221,5 @@ def test_images_too_small_for_the_layer_are_refused(network):
 
 
 def test_an_unknown_method_is_answered_with_those_there_are(network, images):
-    with pytest.raises(SaliencyError, match="choose one of gradcam, gradcam\\+\\+, occlusion"):
+    with pytest.raises(SaliencyError, match="choose one of gradcam, gradcam\\+\\+, layercam, hirescam, occlusion"):
         explain(network, images, 0, "multiclass", "guess")
