@@ -110,6 +110,7 @@ def test_train_turns_its_options_into_overrides(workflow, datalist, tmp_path):
         "--epochs",
         4,
         "--resume",
+        "--profile",
         "-o",
         "train#trainer#amp=false",
     ]
@@ -120,6 +121,7 @@ def test_train_turns_its_options_into_overrides(workflow, datalist, tmp_path):
         "backbone": "resnet50",
         "max_epochs": 4,
         "resume": True,
+        "profile": True,
         "train#trainer#amp": False,
     }
 

@@ -59,6 +59,9 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start over where a trained model is already; it will be lost.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where the time of an epoch goes; eval/profile.json keeps it.")
+    ] = False,
     override: Overrides = None,
     json_: Json = False,
 ) -> None:
@@ -79,10 +82,11 @@ def train(
         raise typer.BadParameter("--resume goes on with a model, --overwrite gives it up; choose one")
     root = find_bundle(bundle)
     given = {"weights": weights, "backbone": backbone, "max_epochs": epochs}
+    flags = {"resume": resume, "overwrite": overwrite, "profile": profile}
     overrides = {
         "datalist": str(existing(datalist, "datalist").resolve()),
         **{name: value for name, value in given.items() if value is not None},
-        **{name: True for name, wanted in {"resume": resume, "overwrite": overwrite}.items() if wanted},
+        **{name: True for name, wanted in flags.items() if wanted},
         **parsed_overrides(override),
     }
     models = Path(overrides.get("ckpt_dir", (output or root) / "models"))
