@@ -134,7 +134,7 @@ def performance_section(report: dict[str, Any], data: str, day: str, simulated: 
     test, facts = report["sections"]["test"], report["facts"]
     measured = (
         f"Measured on {day} on the section `{test['name']}` of {data}: {test['cases']} cases of "
-        f"{test['known_patients']} known patients. Intervals: {report['intervals']['level']:.0%}, "
+        f"{test['known_patients']} known patients. Intervals: {100 * report['intervals']['level']:.0f} %, "
         f"{report['intervals']['n_resamples']} resamples, unit {report['intervals']['unit']}."
     )
     warnings = [f"- **Note:** {warning}" for warning in report["warnings"]]
@@ -189,6 +189,7 @@ def _main_numbers(report: dict[str, Any]) -> dict[str, Any]:
         entry = metrics.get(name, {})
         if "value" in entry:
             found[name] = entry["value"]
+        if entry.get("low") is not None:
             found[f"{name}_interval"] = [entry["low"], entry["high"]]
     return found
 

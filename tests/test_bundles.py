@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, ckpt_export, onnx_export, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ConfigWorkflow, ckpt_export, onnx_export, verify_metadata, verify_net_in_out
 from pictures import metadata_of, spots
 
+from lungscan_monai.checkpoints import CheckpointStore
 from lungscan_monai.errors import own_error
 from lungscan_monai.inference.predictor import Prediction, Predictor
 from lungscan_monai.overrides import known_ids
@@ -335,8 +336,6 @@ def test_monais_own_command_runs_inference_from_another_directory(trained, tmp_p
 
 
 def test_monai_label_could_load_it_from_the_one_file(trained):
-    from monai.bundle import ConfigParser
-
     root, datalist = trained
     parser = ConfigParser()
     parser.read_config(str(root / "configs" / "inference.json"))
@@ -370,7 +369,32 @@ def export(function, root: Path, file: Path, **options) -> None:
     files = {"config_file": "inference.json", "meta_file": "metadata.json"}
     paths = {name: str(root / "configs" / config) for name, config in files.items()}
     model = {"filepath": str(file), "ckpt_file": str(root / "models" / "model.pt"), "bundle_root": str(root)}
-    function("network_def", **model, **paths, device="cpu", **SMALL, **options)
+    function("network_def", **model, **paths, device="cpu", **{**SMALL, **options})
+
+
+@pytest.mark.slow
+def test_the_network_that_a_bundle_states_is_exported_too(source, tmp_path):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install 'lungscan-monai[export]'")
+    import onnxruntime
+
+    root, size = shutil.copytree(source, tmp_path / source.name), [96, 96]
+    parser = ConfigParser()
+    parser.read_config(str(root / "configs" / "inference.json"))
+    parser.update({"bundle_root": str(root), "image_size": size})
+    network = parser.get_parsed_content("network_def").eval()
+    CheckpointStore(root / "models", load_task(root)).save_model(network)
+    image = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        expected = network(image).numpy()
+    settings = {"backbone": parser["backbone"], "image_size": size}
+    export(ckpt_export, root, tmp_path / "model.ts", **settings)
+    export(onnx_export, root, tmp_path / "model.onnx", input_shape=list(image.shape), **settings)
+    with torch.no_grad():
+        np.testing.assert_allclose(torch.jit.load(str(tmp_path / "model.ts"))(image).numpy(), expected, atol=1e-4)
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    (exported,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+    np.testing.assert_allclose(exported, expected, atol=1e-4)
 
 
 def test_a_torchscript_export_answers_as_the_network(trained, answers, tmp_path):

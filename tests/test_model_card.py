@@ -61,7 +61,8 @@ class Run:
 
 
 def report_of(model: str, datalist: str) -> dict:
-    metrics = {"roc_auc": estimate(0.9), "sensitivity": estimate(0.8), "ppv": {"not_computable": "because none"}}
+    bare = {"value": 0.7, "low": None, "high": None, "no_interval": "because all resamples are alike"}
+    metrics = {"roc_auc": estimate(0.9), "sensitivity": estimate(0.8), "f1": bare, "ppv": {"not_computable": "because"}}
     label = {"label": "Pneumonia", "metrics": metrics, "table": {"tp": 4, "fn": 1, "fp": 2, "tn": 3}}
     section = {"name": "test", "cases": 10, "known_patients": 7, "cases_of_unknown_patient": 0}
     facts = {"model_sha256": model, "datalist_sha256": datalist, "versions": {"torch": "2.15.0"}}
@@ -111,6 +112,7 @@ def test_the_metadata_get_values_and_intervals_and_the_model_they_belong_to(run)
         "roc_auc_interval": [0.85, 0.95],
         "sensitivity": 0.8,
         "sensitivity_interval": [0.75, 0.85],
+        "f1": 0.7,
     }
     head = {"data": "hospital", "model_sha256": run.content["facts"]["model_sha256"]}
     assert run.metadata["eval_metrics"] == head | expected
