@@ -56,7 +56,7 @@ class StandInPredictor:
             return Reject(case, "truncated", "is cut short")
         return Prediction(case, {"Normal": 0.25, "Pneumonia": 0.75}, "Pneumonia", 0.4)
 
-    def explain(self, path, label=None, method="gradcam"):
+    def explain(self, path, label=None, method="gradcam", layer=None):
         if "bad" in str(path):
             raise ReadError(str(path), "truncated", "is cut short")
         saliency, image = np.zeros((4, 4), np.float32), np.zeros((1, 4, 4), np.float32)

@@ -81,7 +81,12 @@ def explain(
     label: Annotated[
         str | None, typer.Option(metavar="NAME", help="Label to explain; the decided one if not given.")
     ] = None,
-    method: Annotated[str, typer.Option(metavar="NAME", help="Method of the explanation.")] = "gradcam",
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="gradcam, gradcam++, layercam, hirescam or occlusion.")
+    ] = "gradcam",
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Layer of the network to look at, as in backbone.blocks.4.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Show where in an image a trained model looked: an overlay picture, the map as an array, and an index.
@@ -91,13 +96,15 @@ def explain(
     lungscan explain runs/pneumonia chest.dcm --output explanations
 
     lungscan explain runs/pneumonia images/ --output explanations --label Pneumonia
+
+    lungscan explain runs/pneumonia chest.dcm --output explanations --method layercam --layer backbone.blocks.4
     """
     root = find_bundle(bundle)
     require_model(root)
     require_writable(output)
     with working():
         predictor = _predictor(root)
-        explained, rejects = _explained(predictor, _expanded(files), output, label, method)
+        explained, rejects = _explained(predictor, _expanded(files), output, label, method, layer)
     if json_:
         facts = {**_model_facts(predictor), "method": method, "output": str(output)}
         print_json({**facts, "explanations": explained, "rejects": rejects})
@@ -109,20 +116,22 @@ def explain(
 
 
 def _explained(
-    predictor: Predictor, paths: list[Path], output: Path, label: str | None, method: str
+    predictor: Predictor, paths: list[Path], output: Path, label: str | None, method: str, layer: str | None
 ) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """Explain each file and store what was found; return what was explained, and what was rejected."""
+    from lungscan_monai.saliency.cams import layer_used
     from lungscan_monai.saliency.storing import ExplanationStore
 
+    used = layer_used(predictor.network, method, layer)
     explained: list[dict[str, Any]] = []
     rejects: list[dict[str, str]] = []
     with (
-        ExplanationStore(output, method, predictor.network.saliency_layer, predictor.model_sha256) as store,
+        ExplanationStore(output, method, used, predictor.model_sha256) as store,
         progress("explain") as show,
     ):
         for path in paths:
             try:
-                found = predictor.explain(path, label, method)
+                found = predictor.explain(path, label, method, layer)
             except ReadError as error:
                 rejects.append({"case": str(path), "code": error.code, "reason": error.reason})
             else:

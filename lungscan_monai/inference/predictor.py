@@ -141,30 +141,38 @@ class Predictor:
             answers += self._predict_batch([os.fspath(path) for path in paths[start : start + self.batch_size]])
         return answers
 
-    def explain(self, path: str | os.PathLike, label: str | None = None, method: str = "gradcam") -> Explanation:
-        """Explain one label of one file.
+    def explain(
+        self, path: str | os.PathLike, label: str | None = None, method: str = "gradcam", layer: str | None = None
+    ) -> Explanation:
+        """Explain one label of one file, from one pass of the network.
 
         Args:
             path: The file.
             label: Name of the label; None takes the decided, or the most probable, one.
-            method: Name of a CAM method.
+            method: A name in :data:`~lungscan_monai.saliency.cams.METHODS`.
+            layer: Name of the network's layer to look at; None takes its own choice.
 
         Raises:
             ReadError: If the file cannot be read.
             ConfigError: If the task has no such label.
-            SaliencyError: If the method is unknown.
+            SaliencyError: If there is no such method or layer.
         """
+        names = self.task.label_names
+        if label is not None and label not in names:
+            raise ConfigError(f"{self.task.name} has no label {label!r}; it has {', '.join(names)}")
         case = os.fspath(path)
         picture, prepared = self._load(case)
-        image = prepared[None].to(self.device)
-        if label is None:
-            label = self._leading_label(self._probabilities(image)[0][0])
-        if label not in self.task.label_names:
-            raise ConfigError(f"{self.task.name} has no label {label!r}; it has {', '.join(self.task.label_names)}")
-        index = self.task.label_names.index(label)
-        raw, maps = explain(self.network, image, index, self.task.kind, method)
-        row = raw.detach().cpu().numpy() if self.calibration is None else self.calibration.apply(raw.detach().cpu())
-        return Explanation(case, label, float(row[0, index]), maps[0].cpu().numpy(), np.asarray(picture))
+        row = np.empty(0)
+
+        def chosen(scores: torch.Tensor) -> torch.Tensor:
+            nonlocal row
+            row = self._rows(scores[:, 1:] if self.task.kind == "binary" else scores)[0]
+            return torch.tensor([names.index(label or self._leading_label(row))])
+
+        _, maps = explain(self.network, prepared[None].to(self.device), chosen, self.task.kind, method, layer)
+        label = label or self._leading_label(row)
+        probability = float(row[names.index(label)])
+        return Explanation(case, label, probability, maps[0].cpu().numpy(), np.asarray(picture))
 
     def _predict_batch(self, cases: list[str]) -> list[Prediction | Reject]:
         answers: dict[int, Prediction | Reject] = {}
@@ -196,8 +204,11 @@ class Predictor:
         with torch.inference_mode():
             features = self.network.features(images)
             logits = self.network.classify(features)
-        rows = [np.asarray(self._postprocess({"pred": row.cpu(), "image": None})["pred"]) for row in logits]
-        return rows, features.mean(dim=(2, 3)).cpu().numpy()
+        return self._rows(logits), features.mean(dim=(2, 3)).cpu().numpy()
+
+    def _rows(self, logits: torch.Tensor) -> list[np.ndarray]:
+        """Return the probabilities of each label from logits ``(B, num_outputs)``."""
+        return [np.asarray(self._postprocess({"pred": row.cpu(), "image": None})["pred"]) for row in logits]
 
     def _reasons(self, features: np.ndarray) -> list[str | None]:
         """Say for each case why it cannot be assessed; None where it can."""

@@ -16,7 +16,7 @@ from torch import nn
 from lungscan_monai.errors import SaliencyError
 from lungscan_monai.networks import SALIENCY_LAYER
 from lungscan_monai.saliency.occlusion import Occlusion
-from lungscan_monai.saliency.recording import FeatureRecorder, Recording, choose_labels
+from lungscan_monai.saliency.recording import FeatureRecorder, LabelChoice, Recording, choose_labels
 from lungscan_monai.saliency.scaling import scale_to_peak
 from lungscan_monai.transforms.outputs import probabilities
 
@@ -47,12 +47,12 @@ class GradCAM(monai.visualize.GradCAM):
     ) -> None:
         super().__init__(FeatureRecorder(nn_module, target_layers, kind), target_layers, upsampler, postprocessing)
 
-    def explain(self, x: torch.Tensor, class_idx: int | torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def explain(self, x: torch.Tensor, class_idx: LabelChoice) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits ``(B, num_outputs)`` and maps ``(B, K, H, W)`` from one pass over images ``(B, C, H, W)``.
 
         Args:
             x: Images.
-            class_idx: One label for all cases, one for each ``(B,)``, K for each ``(B, K)``, or None for the top one.
+            class_idx: The labels, K for each case; see :func:`~lungscan_monai.saliency.recording.choose_labels`.
 
         Raises:
             SaliencyError: If there is no such label, or the layer gives no feature map.
@@ -63,7 +63,7 @@ class GradCAM(monai.visualize.GradCAM):
         maps = self._upsample_and_post_process(coarse.flatten(0, 1), x)
         return recording.logits, maps.reshape(*labels.shape, *maps.shape[2:])
 
-    def __call__(self, x: torch.Tensor, class_idx: int | torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, class_idx: LabelChoice = None) -> torch.Tensor:
         """Return maps ``(B, K, H, W)``; see :meth:`explain`."""
         return self.explain(x, class_idx)[1]
 
@@ -117,6 +117,16 @@ def layer_of(network: nn.Module) -> str:
     return getattr(network, "saliency_layer", SALIENCY_LAYER)
 
 
+def layer_used(network: nn.Module, method: str, layer: str | None = None) -> str | None:
+    """Return the layer that a method looks at: the one given, else the network's own; None for occlusion.
+
+    Raises:
+        SaliencyError: If there is no such method.
+    """
+    require_method(method)
+    return None if METHODS[method] is Occlusion else layer or layer_of(network)
+
+
 def require_method(method: str) -> None:
     """Check the name of a method.
 
@@ -130,7 +140,7 @@ def require_method(method: str) -> None:
 def explain(
     network: nn.Module,
     images: torch.Tensor,
-    label_indices: int | torch.Tensor | None,
+    label_indices: LabelChoice,
     kind: str,
     method: str = "gradcam",
     layer: str | None = None,
@@ -143,8 +153,8 @@ def explain(
     Args:
         network: Gives logits ``(B, num_outputs)``.
         images: Shape ``(B, C, H, W)``, as the network wants them, on its device.
-        label_indices: The label to explain: one for all cases, one for each ``(B,)``, several for each ``(B, K)``, or
-            None for the most probable one of each case.
+        label_indices: The label to explain: one for all cases, one for each ``(B,)``, several for each ``(B, K)``, None
+            for the most probable one of each case, or a function that chooses by the scores ``(B, n_labels)``.
         kind: ``"binary"``, ``"multiclass"`` or ``"multilabel"``.
         method: A name in :data:`METHODS`.
         layer: Name of the layer to look at; None takes the network's own choice. Occlusion looks at none.

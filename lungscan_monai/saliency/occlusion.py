@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from monai.visualize import OcclusionSensitivity
 from torch import nn
 
-from lungscan_monai.saliency.recording import choose_labels, evaluating, label_scores, plain
+from lungscan_monai.saliency.recording import LabelChoice, choose_labels, evaluating, label_scores, plain
 from lungscan_monai.saliency.scaling import scale_to_peak
 from lungscan_monai.transforms.outputs import probabilities
 
@@ -35,12 +35,12 @@ class Occlusion:
         self.network = network
         self.kind = kind
 
-    def explain(self, x: torch.Tensor, class_idx: int | torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def explain(self, x: torch.Tensor, class_idx: LabelChoice) -> tuple[torch.Tensor, torch.Tensor]:
         """Return logits ``(B, num_outputs)`` and maps ``(B, K, H, W)``, float32 in [0, 1].
 
         Args:
             x: Images ``(B, C, H, W)``.
-            class_idx: One label for all cases, one for each ``(B,)``, K for each ``(B, K)``, or None for the top one.
+            class_idx: The labels, K for each case; see :func:`~lungscan_monai.saliency.recording.choose_labels`.
 
         Raises:
             SaliencyError: If there is no such label.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,13 +31,17 @@ def label_scores(logits: torch.Tensor, kind: str) -> torch.Tensor:
     return torch.cat([-logits, logits], dim=1) if kind == "binary" else logits
 
 
-def choose_labels(scores: torch.Tensor, label_indices: int | torch.Tensor | None) -> torch.Tensor:
+LabelChoice = int | torch.Tensor | Callable[[torch.Tensor], torch.Tensor] | None
+"""Which label is explained: see :func:`choose_labels`."""
+
+
+def choose_labels(scores: torch.Tensor, label_indices: LabelChoice) -> torch.Tensor:
     """Say which labels are explained for each case.
 
     Args:
         scores: Shape ``(B, n_labels)``.
-        label_indices: One index for all cases, one for each case ``(B,)``, several for each ``(B, K)``, or None for the
-            label with the highest score.
+        label_indices: One index for all cases, one for each case ``(B,)``, several for each ``(B, K)``, None for the label
+            with the highest score, or a function that takes the scores and returns the indices.
 
     Returns:
         Indices, shape ``(B, K)``.
@@ -47,6 +51,8 @@ def choose_labels(scores: torch.Tensor, label_indices: int | torch.Tensor | None
     """
     if label_indices is None:
         return scores.argmax(dim=1, keepdim=True)
+    if callable(label_indices):
+        label_indices = label_indices(scores)
     size, num_labels = scores.shape
     chosen = torch.as_tensor(label_indices, device=scores.device).long()
     if chosen.ndim == 0:
@@ -140,7 +146,7 @@ class FeatureRecorder(ModelWithHooks):
             return Recording(logits.detach(), label_scores(logits, self.kind), features, self.layer)
 
     def __call__(
-        self, x: torch.Tensor | Recording, class_idx: int | torch.Tensor | None = None, retain_graph: bool = False
+        self, x: torch.Tensor | Recording, class_idx: LabelChoice = None, retain_graph: bool = False
     ) -> tuple[torch.Tensor, tuple[torch.Tensor], tuple[torch.Tensor]]:
         """Return logits ``(B, num_outputs)``, feature map and gradient, both ``(B, C, h, w)`` float32 in a tuple.
 

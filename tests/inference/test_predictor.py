@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.special import expit, logit
 
 from lungscan_monai.checkpoints import CheckpointStore
-from lungscan_monai.errors import CheckpointError, ConfigError, LungScanWarning, ReadError
+from lungscan_monai.errors import CheckpointError, ConfigError, LungScanWarning, ReadError, SaliencyError
 from lungscan_monai.fitted import save_calibration, save_input_check, save_operating_points
 from lungscan_monai.inference.predictor import Prediction, Predictor, Reject
 from lungscan_monai.metrics.familiarity import Familiarity
@@ -213,6 +213,28 @@ def test_an_explanation_has_map_and_picture_of_the_label_asked_for(predictor, im
     assert found.saliency.shape == predictor.task.image_size
     assert found.saliency.min() >= 0 and found.saliency.max() <= 1
     assert found.image.shape == (1, 33, 40)
+
+
+@pytest.mark.parametrize("label", [None, "Normal"])
+def test_the_network_runs_once_for_an_explanation_whoever_chooses_the_label(predictor, images, label, monkeypatch):
+    passes = []
+    features = type(predictor.network).features
+    monkeypatch.setattr(
+        type(predictor.network), "features", lambda self, image: passes.append(len(image)) or features(self, image)
+    )
+    found = predictor.explain(images[2], label)
+    assert passes == [1]
+    answer = predictor.predict(images[2:3])[0]
+    assert found.label == (label or answer.label)
+    assert found.probability == pytest.approx(answer.probabilities[found.label], abs=1e-6)
+
+
+def test_another_layer_gives_another_map(predictor, images):
+    maps = [predictor.explain(images[2], "Normal", "layercam", layer).saliency for layer in (None, "backbone.blocks.2")]
+    assert maps[0].shape == maps[1].shape
+    assert not np.allclose(*maps)
+    with pytest.raises(SaliencyError, match="no layer 'attic'"):
+        predictor.explain(images[2], layer="attic")
 
 
 def test_what_cannot_be_explained_is_an_error_of_ours(predictor, images, tmp_path):
