@@ -208,7 +208,9 @@ def test_the_metadata_say_the_labels_twice_alike(source):
 
 
 def test_the_metadata_have_what_the_schema_requires_and_the_zoo_wants(source):
-    assert set(REQUIRED_BY_THE_SCHEMA + WANTED_BY_THE_ZOO) <= set(metadata_of(source))
+    metadata = metadata_of(source)
+    assert set(REQUIRED_BY_THE_SCHEMA + WANTED_BY_THE_ZOO) <= set(metadata)
+    assert {"lungscan-monai", "timm", "pytorch-ignite", "pydicom"} <= set(metadata["required_packages_version"])
 
 
 def test_the_metadata_pass_the_schema_that_they_name(source, tmp_path):
