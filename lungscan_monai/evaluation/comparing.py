@@ -31,7 +31,7 @@ class Evaluated:
     """One evaluation as it lies in its folder.
 
     Args:
-        name: Name of the folder.
+        name: Names of the folder and of the one above it, which says whose evaluation it is.
         test: Predictions of its test section.
         report: Its report.
     """
@@ -64,7 +64,7 @@ def load_evaluation(folder: str | os.PathLike) -> Evaluated:
         raise DataError(f"{path}: not the report of an evaluation ({error}); evaluate again") from error
     if version != REPORT_VERSION:
         raise DataError(f"{path}: is of version {version}, expected {REPORT_VERSION}; evaluate again")
-    return Evaluated(folder.resolve().name, load_predictions(folder).section(section), report)
+    return Evaluated("/".join(folder.resolve().parts[-2:]), load_predictions(folder).section(section), report)
 
 
 def compare(

@@ -198,7 +198,7 @@ def _draw_decision_curve(axis: Axes, label: dict[str, Any]) -> None:
     axis.set(xlim=(0, 1), ylim=(-0.25 * highest, 1.15 * highest))
     axis.set_xlabel("threshold probability", fontsize=10)
     axis.set_ylabel("net benefit", fontsize=10)
-    _legend(axis, "upper right")
+    _legend(axis, "best")
 
 
 def _draw_risk_coverage(axis: Axes, owner: dict[str, Any]) -> None:

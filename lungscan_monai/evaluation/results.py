@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 
 from lungscan_monai.errors import NotComputableError
+from lungscan_monai.evaluation.abstaining import selective_classes, selective_label
 from lungscan_monai.evaluation.averages import AVERAGED, averages
 from lungscan_monai.evaluation.calibrating import CalibrationEffect
 from lungscan_monai.evaluation.curve_points import curve_points
-from lungscan_monai.evaluation.deciding import (
-    DecisionCurve,
-    selective_classes,
-    selective_label,
-    sets_of_classes,
-    sets_of_finding,
-)
+from lungscan_monai.evaluation.decision_curves import DecisionCurve
 from lungscan_monai.evaluation.estimates import calibration_error, computed, estimate, not_computable, rounded
+from lungscan_monai.evaluation.label_sets import sets_of_classes, sets_of_finding
 from lungscan_monai.evaluation.predictions import Predictions, Target
 from lungscan_monai.evaluation.settings import ReportSettings
 from lungscan_monai.evaluation.statistics import (
@@ -128,9 +124,9 @@ class SectionResults:
                 parts["calibration", index] = effect
             if self._test.kind != "multiclass":
                 threshold = self._thresholds[index][0].threshold
-                parts["selective", index] = selective_label(target, statistics.called, threshold)
+                parts["selective", index] = selective_label(target, statistics.called, threshold, self._clusters)
             if self._test.kind == "multilabel":
-                parts["sets", index] = sets_of_finding(fitting[index], target, self._settings.coverage)
+                parts["sets", index] = sets_of_finding(fitting[index], target, self._settings.coverage, self._clusters)
             for number, group in enumerate(self._subgroups):
                 part = MeasuredSubgroup(group, target.label, statistics, self._test.patients)
                 parts["subgroup", number, index] = part
@@ -143,10 +139,10 @@ class SectionResults:
             parts["pooled"] = PooledStatistics(y_true, test.probabilities)
         if test.kind == "multilabel":
             return parts
-        parts["sets"] = sets_of_classes(self._fitting, test, self._settings.coverage)
+        parts["sets"] = sets_of_classes(self._fitting, test, self._settings.coverage, self._clusters)
         if test.kind == "multiclass":
             classes = parts["classes"] = ClassStatistics(test.y_true, test.probabilities)
-            parts["selective"] = selective_classes(test.y_true, test.probabilities)
+            parts["selective"] = selective_classes(test.y_true, test.probabilities, self._clusters)
             if test.raw_probabilities is not None:
                 raw = test.raw_probabilities.max(axis=1)
                 right, calibrated = classes.top_class

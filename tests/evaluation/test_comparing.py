@@ -111,8 +111,8 @@ def test_cases_in_another_order_are_the_same_cases(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"case_ids": tuple(f"other{n}.png" for n in range(150))}, "90 are in a only, 90 in b only, 0 in both"),
-        ({"sections": ("test",) * 150}, "0 are in a only, 60 in b only, 90 in both"),
+        ({"case_ids": tuple(f"other{n}.png" for n in range(150))}, "90 are in .*/a only, 90 in .*/b only, 0 in both"),
+        ({"sections": ("test",) * 150}, "0 are in .*/a only, 60 in .*/b only, 90 in both"),
         ({"y_true": 1 - binary().y_true}, "90 of 90 cases have other reference labels"),
         ({"patients": (None,) * 150}, "90 of 90 cases are of other patients"),
         ({"label_names": ("Normal", "Mass")}, "only evaluations of the same labels"),
@@ -138,4 +138,4 @@ def test_a_whole_folder_of_an_evaluation_can_be_moved(tmp_path):
     binary().save(tmp_path / "here")
     write_report(build_report(binary(), ReportSettings(n_resamples=20)), tmp_path / "here")
     shutil.move(tmp_path / "here", tmp_path / "there")
-    assert load_evaluation(tmp_path / "there").name == "there"
+    assert load_evaluation(tmp_path / "there").name == f"{tmp_path.name}/there"
