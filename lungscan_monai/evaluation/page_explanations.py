@@ -1,0 +1,93 @@
+"""What the page shows of explanations: how well they were measured to be, and the pictures of errors beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lungscan_monai.evaluation.page_pictures import SmallPicture
+from lungscan_monai.evaluation.words import Words
+from lungscan_monai.pages import Cell, Html, element, figure, gallery, joined, paragraph, picture, strip, table
+
+KINDS = ("false_positives", "false_negatives", "confident")
+"""What the gallery shows of each label."""
+
+_SHAPES = {"value": "low", "not_computable": "not_computable"}
+
+
+def explanations(report: dict[str, Any], words: Words, pictures: Mapping[str, SmallPicture]) -> list[Html]:
+    """Return what was explained, how, and what was measured of it; nothing where nothing was explained."""
+    found = report.get("explanations")
+    if not found:
+        return []
+    made = words("explained.made", cases=words.count(found["cases"]), method=found["method"], layer=found["layer"])
+    rows = [
+        (words.name("measure", name), Cell(words.estimate({"low": None, **entry}), entry.get("value")))
+        for name, entry in measures(found)
+    ]
+    header = (words("explained.measure"), words("results.value"))
+    shown = [table(words("explained.caption"), header, rows)] if rows else [paragraph(words("explained.unmeasured"))]
+    return [paragraph(made), *shown, paragraph(words("explained.careful"), class_="fine")]
+
+
+def measures(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give the numbers with intervals, and those that are not computable, by name, however deep they lie."""
+    for name, entry in found.items():
+        if not isinstance(entry, Mapping):
+            continue
+        if any(key in entry and needs in entry for key, needs in _SHAPES.items()):
+            yield name, entry
+        else:
+            yield from measures(entry)
+
+
+def shown_files(report: Mapping[str, Any]) -> list[str]:
+    """Return the paths, from the folder of the report, of the pictures that its page would show."""
+    return [case[name] for _, _, case in _cases(report) for name in ("picture", "heatmap") if case.get(name)]
+
+
+def _cases(report: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Give label, kind and case of everything in the gallery, the first of every kind first."""
+    groups = [
+        (label["label"], kind, label.get(kind, ())) for label in report.get("error_gallery") or () for kind in KINDS
+    ]
+    longest = max((len(cases) for _, _, cases in groups), default=0)
+    for rank in range(longest):
+        yield from ((label, kind, cases[rank]) for label, kind, cases in groups if rank < len(cases))
+
+
+def errors(report: dict[str, Any], words: Words, pictures: Mapping[str, SmallPicture]) -> list[Html]:
+    """Return the gallery: the surest wrong answers and the surest right ones of each label, with their heatmaps."""
+    labels = report.get("error_gallery") or ()
+    blocks = [block for label in labels for block in _of_label(label, words, pictures)]
+    left_out = sum(name not in pictures for name in shown_files(report))
+    note = [paragraph(words("errors.left_out", n=left_out), class_="fine")] if left_out else []
+    return [paragraph(words("errors.explained")), *blocks, *note] if blocks else []
+
+
+def _of_label(label: Mapping[str, Any], words: Words, pictures: Mapping[str, SmallPicture]) -> Iterator[Html]:
+    if not any(label.get(kind) for kind in KINDS):
+        return
+    yield element("h3", label["label"])
+    for kind in KINDS:
+        cases = label.get(kind, ())
+        if cases:
+            yield paragraph(element("strong", words(f"errors.{kind}")))
+            yield gallery(_case(case, words, pictures) for case in cases)
+
+
+def _case(case: Mapping[str, Any], words: Words, pictures: Mapping[str, SmallPicture]) -> Html:
+    shown = []
+    for name in ("picture", "heatmap"):
+        small = pictures.get(case.get(name) or "")
+        if small is not None:
+            alt = words(f"errors.alt_{name}", label=case["predicted"])
+            shown.append(picture(small.data, alt, small.width, small.height))
+    text = words(
+        "errors.case",
+        reference=case["reference"],
+        predicted=case["predicted"],
+        probability=words.number(case["probability"]),
+    )
+    lines = [text, *([element("span", case["case"], class_="name")] if case.get("case") else [])]
+    return figure(strip(shown, pair=True), joined(lines, "<br>"))

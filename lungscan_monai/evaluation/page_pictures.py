@@ -1,0 +1,62 @@
+"""Pictures that lie beside a report, made small enough for its page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+LONGEST_SIDE = 256
+"""Pixels of the longer side of a small picture."""
+
+BYTES_AT_MOST = 4_000_000
+"""Of all pictures of a page together; in the page they take a third more."""
+
+_QUALITY = 78
+
+
+@dataclass(frozen=True)
+class SmallPicture:
+    """A small picture.
+
+    Args:
+        data: The JPEG file.
+        width: Columns.
+        height: Rows.
+    """
+
+    data: bytes
+    width: int
+    height: int
+
+
+def small_pictures(folder: str | os.PathLike, names: Iterable[str]) -> dict[str, SmallPicture]:
+    """Return small pictures of image files, in their order, until :data:`BYTES_AT_MOST` is reached.
+
+    Args:
+        folder: The folder of the report.
+        names: Paths of the files from there. A file that is not there, lies outside of the folder or is no picture is
+            left out.
+    """
+    root, found, room = Path(folder).resolve(), {}, BYTES_AT_MOST
+    for name in dict.fromkeys(names):
+        path = (root / name).resolve()
+        small = _small(path) if path.is_relative_to(root) and path.is_file() else None
+        if small is not None and len(small.data) <= room:
+            found[name] = small
+            room -= len(small.data)
+    return found
+
+
+def _small(path: Path) -> SmallPicture | None:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        return None
+    scale = min(1.0, LONGEST_SIDE / max(image.shape[:2]))
+    width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
+    shrunk = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    encoded, data = cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
+    return SmallPicture(data.tobytes(), width, height) if encoded else None
