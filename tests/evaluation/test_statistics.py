@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 from evaluation.examples import multiclass, multilabel
+from scipy.special import expit
 
 from lungscan_monai.errors import NotComputableError
 from lungscan_monai.evaluation.statistics import (
@@ -13,6 +14,8 @@ from lungscan_monai.evaluation.statistics import (
     PooledStatistics,
     TableStatistics,
 )
+from lungscan_monai.metrics.draws import INTERVAL_METHODS, draws_of_all
+from lungscan_monai.metrics.intervals import Bootstrap
 
 LABELS = list(multilabel().targets())
 
@@ -72,3 +75,37 @@ def test_a_table_at_a_threshold_has_the_scores_asked_for():
         name: every[name]() for name in ("npv", "sensitivity")
     }
     assert statistics.columns(np.ones((3, 150))).shape == (3, 2)
+
+
+N_PATIENTS, PER_PATIENT, SHIFT, SHARED = 120, 2, 1.3, 0.8
+COVERED = ("roc_auc", "sensitivity", "specificity", "accuracy", "f1", "mcc", "brier")
+
+
+def simulated_study(rng, n_patients=N_PATIENTS):
+    """Labels, probabilities and patients; the images of a patient share most of their score."""
+    labels = np.repeat(np.arange(n_patients) % 2, PER_PATIENT).astype(float)
+    noise = np.sqrt(SHARED) * np.repeat(rng.normal(size=n_patients), PER_PATIENT)
+    noise += np.sqrt(1 - SHARED) * rng.normal(size=labels.size)
+    return labels, expit(SHIFT * (labels - 0.5) + noise), np.repeat(np.arange(n_patients), PER_PATIENT)
+
+
+def coverage(method, n_studies=1000, n_resamples=400):
+    """Share of simulated studies whose intervals hold the truth, by the name of the statistic."""
+    labels, score, _ = simulated_study(np.random.default_rng(0), 400_000)
+    truths = {name: compute() for name, compute in LabelStatistics(labels, score, score >= 0.5).by_name().items()}
+    chosen = [LABEL_STATISTICS.index(name) for name in COVERED]
+    hits = np.zeros(len(chosen))
+    for study in range(n_studies):
+        labels, score, clusters = simulated_study(np.random.default_rng([5, study]))
+        statistics = LabelStatistics(labels, score, score >= 0.5)
+        (draws,) = draws_of_all([statistics.columns], Bootstrap(clusters, n_resamples, study), method)
+        found = [draws.interval(column) for column in chosen]
+        hits += [i.low <= truths[name] <= i.high for i, name in zip(found, COVERED, strict=True)]
+    return dict(zip(COVERED, hits / n_studies, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", INTERVAL_METHODS)
+def test_95_percent_intervals_of_the_main_numbers_hold_the_truth_in_93_to_97_percent_of_studies(method):
+    found = coverage(method)
+    assert all(0.93 <= share <= 0.97 for share in found.values()), found

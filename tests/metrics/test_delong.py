@@ -49,6 +49,16 @@ def test_the_paired_test_is_that_of_the_definition(cases):
     assert delong_difference(cases[0], cases[2], cases[1]).value == pytest.approx(-found.value)
 
 
+def test_interval_and_p_value_are_those_of_another_tool():
+    rng = np.random.default_rng(4)
+    y_true = (np.arange(70) % 3 == 0).astype(float)
+    common = rng.normal(size=70)
+    first, second = (0.7 * common + rng.normal(size=70) + shift * y_true for shift in (0.8, 1.4))
+    found = delong_interval(y_true, first)  # expected: Delong_test of MLstatkit 0.1.91
+    assert (found.low, found.high) == pytest.approx((0.6729162432219452, 0.910417090111388))
+    assert two_sided_p(delong_difference(y_true, first, second)) == pytest.approx(0.6295157701125713)
+
+
 def test_a_variance_by_hand():
     y_true, y_score = np.array([1, 1, 0, 0]), np.array([0.8, 0.4, 0.6, 0.2])
     # above the negatives: 0.8 both, 0.4 one of two; below the positives: 0.6 one of two, 0.2 both
