@@ -54,6 +54,10 @@ OfficialLists = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder of train_val_list.txt and test_list.txt, if not the table's."),
 ]
+Boxes = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Boxes around findings, as BBox_List_2017.csv; if not beside the table."),
+]
 SectionList = Annotated[
     list[str] | None,
     typer.Option("--list", metavar="SECTION=FILE", help="Names of a table's images for train, val or test."),
@@ -81,6 +85,7 @@ def import_(
     present_only: PresentOnly = False,
     official_lists: OfficialLists = None,
     list_: SectionList = None,
+    boxes: Boxes = None,
     split: Split = None,
     seed: Seed = 0,
     json_: Json = False,
@@ -100,12 +105,15 @@ def import_(
     lungscan data import films/ --task lungscan_cxr_classification --add Unknown=strangers/
 
     lungscan data import Data_Entry_2017_v2020.csv --task nih14_cxr_classification --present-only
+
+    lungscan data import labels.csv --task nih14_cxr_classification --boxes BBox_List_2017.csv
     """
     with working():
         from lungscan_monai.data.importing import import_dataset
 
         options = {
             **_labels_and_kind(task, labels, kind),
+            "boxes": boxes,
             "table": _table_options(column, image_dir, official_lists, list_, present_only),
             "added": list(_pairs(add, "--add", "LABEL=DIR, as in Unknown=strangers")),
             "blocks": None if blocks is None else _blocks(blocks),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from lungscan_monai.data import kaggle
 from lungscan_monai.data.audit import AuditReport, audit
 from lungscan_monai.data.blocks import in_blocks
+from lungscan_monai.data.boxes import boxes_beside, with_boxes
 from lungscan_monai.data.datalist import GIVEN, Datalist, load_datalist
 from lungscan_monai.data.folders import read_folder
 from lungscan_monai.data.label_names import LabelNames
@@ -59,6 +60,7 @@ def import_dataset(
     labels: Sequence[str] | None = None,
     patient_regex: str | None = None,
     table: TableOptions | None = None,
+    boxes: str | os.PathLike | None = None,
     added: Sequence[tuple[str, str | os.PathLike]] = (),
     blocks: int | Literal["auto"] | None = None,
     fractions: Sequence[float] | None = None,
@@ -79,6 +81,8 @@ def import_dataset(
         labels: Label names in the wanted order.
         patient_regex: How to find the patient in a file name (folder, csv).
         table: More about the table (csv).
+        boxes: File of boxes around findings (folder, csv); see :func:`with_boxes`. Not given: the official one of
+            ChestX-ray14, if it lies beside a table that names its images.
         added: Pairs of label and folder, whose pictures are added (folder, csv); see :func:`with_folders`.
         blocks: Blocks of slices that stand for patients (folder, csv), so many in each class, or ``"auto"``; see
             :func:`in_blocks`.
@@ -100,7 +104,7 @@ def import_dataset(
     if str(source).startswith(kaggle.PREFIX):
         source = kaggle.download(str(source))
     chosen = recognised_format(source) if format == "auto" else format
-    _check_options(chosen, patient_regex=patient_regex, table=table, added=added, blocks=blocks)
+    _check_options(chosen, patient_regex=patient_regex, table=table, boxes=boxes, added=added, blocks=blocks)
     if chosen in ("npz", "medmnist"):
         file = fetch(str(source), output.parent) if chosen == "medmnist" else Path(source)
         content = read_npz(file, kind=kind, labels=labels)
@@ -114,6 +118,7 @@ def import_dataset(
             listing = read_folder(source, **reading)
         else:
             listing = read_table(_table_of(Path(source)), **reading, options=_without_split(table, fractions))
+        listing = _boxed(listing, boxes, Path(source), chosen)
         if fractions is not None:
             listing = dataclasses.replace(listing, given={}, unsplit=listing.cases())
         if blocks is not None:
@@ -134,6 +139,14 @@ def _without_split(table: TableOptions | None, fractions: Sequence[float] | None
     if table and table.section_lists:
         raise ConfigError("either lists say the sections, or all cases are split anew by fractions; leave one out")
     return dataclasses.replace(table or TableOptions(), use_split=False)
+
+
+def _boxed(listing: Listing, boxes: str | os.PathLike | None, source: Path, chosen: str) -> Listing:
+    """Add boxes from the file given, or from the official one beside a table if that names any of its images."""
+    if boxes is not None:
+        return with_boxes(listing, boxes)
+    beside = boxes_beside(_table_of(source).parent) if chosen == "csv" else None
+    return listing if beside is None else with_boxes(listing, beside, required=False)
 
 
 def _labels_of_added(labels: Sequence[str] | None, added: Sequence[tuple[str, object]]) -> tuple[str, ...]:

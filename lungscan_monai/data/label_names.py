@@ -11,6 +11,7 @@ OTHER_SPELLINGS = {
     "tumor": ("tumour",),
     "tuberculosis": ("tb",),
     "effusion": ("pleural effusion",),
+    "infiltration": ("infiltrate",),
     "unknown": ("other", "others"),
 }
 """Label -> other names that published data sets give it; :func:`label_key` says what is left out of account."""

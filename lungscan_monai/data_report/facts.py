@@ -18,7 +18,7 @@ MOST_VALUES = 12
 UNKNOWN, OTHER = "not known", "other"
 
 _NAMED = ("sex", "age", "view", "source")
-_NOT_COUNTED = ("mask",)
+_NOT_COUNTED = ("mask", "boxes")
 _AGE = re.compile(r"0*(\d+)(?:\.\d*)?\s*([YMWD]?)", re.IGNORECASE)
 _AGES = tuple(f"{decade}\N{EN DASH}{decade + 9}" for decade in range(0, 90, 10)) + ("90 or more", "over 120")
 _ASPECTS = ((0.8, "tall (below 0.80)"), (0.95, "0.80\N{EN DASH}0.95"), (1.05, "square (0.95\N{EN DASH}1.05)"))
