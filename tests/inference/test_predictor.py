@@ -161,7 +161,7 @@ def test_the_calibration_of_another_model_is_warned_about_and_not_used(trained, 
 
 def test_an_image_unlike_the_validation_cases_is_not_assessable(trained, predictor, images, tmp_path):
     root = shutil.copytree(trained, tmp_path / trained.name)
-    _, features = predictor._probabilities(torch.stack([predictor._load(str(path))[1] for path in images]))
+    features = predictor.backend.forward(np.stack([predictor._prepared(str(path)) for path in images])).features
     near = Familiarity(np.repeat(features[:1], 10, axis=0).astype(np.float16), 1e-3, 0.99, 200)
     save_input_check(root / "models", near, predictor.model_sha256)
     strict = Predictor(root, device="cpu")

@@ -1,0 +1,199 @@
+"""Choose what runs a model: the backend asked for, or the fastest of those that answer as PyTorch does in float32."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lungscan_monai.errors import ConfigError, MissingDependencyError, OutputError
+from lungscan_monai.inference.backends.agreement import Agreement, Judge, compare
+from lungscan_monai.inference.backends.base import Backend
+from lungscan_monai.inference.backends.exported import sample_images
+from lungscan_monai.inference.backends.exporting import ensure_exported
+from lungscan_monai.inference.backends.starting import ENGINES, require_agreement, start_engine
+from lungscan_monai.inference.backends.torch_backend import TorchBackend
+from lungscan_monai.networks import TimmClassifier
+
+BACKENDS = ("torch", "torch-compile", *ENGINES, "auto")
+PRECISIONS = ("float32", "bfloat16")
+
+AUTO_SAMPLES = 4
+"""Pictures that candidates are compared and timed on."""
+
+_ROUNDS = 3
+_LONG_PASS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A network with its verified weights, and where it comes from.
+
+    Args:
+        network: In evaluation mode, on its device.
+        folder: Of `model.pt`; an export lies there, too.
+        sha256: Of `model.pt`.
+        image_shape: ``(C, H, W)`` of one input.
+    """
+
+    network: TimmClassifier
+    folder: Path
+    sha256: str
+    image_shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One backend that was looked at.
+
+    Args:
+        name: As it is chosen.
+        precision: What it computes in.
+        backend: Ready to run; None if it cannot be had.
+        agreement: With PyTorch in float32.
+        seconds: Of the fastest pass over the samples.
+        refused: Why it is out of the question, None if it is not.
+    """
+
+    name: str
+    precision: str
+    backend: Backend | None = None
+    agreement: Agreement | None = None
+    seconds: float | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The backend, and why.
+
+    Args:
+        backend: Ready to run.
+        facts: What ran, and of ``auto`` all candidates with their speed and agreement; for records.
+    """
+
+    backend: Backend
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def choose_backend(
+    wanted: str, model: TrainedModel, judge: Judge, precision: str = "float32", images: np.ndarray | None = None
+) -> Choice:
+    """Return what shall run a model, after comparing its answers with those of PyTorch in float32.
+
+    A backend that was asked for by name is taken if it agrees. ``"auto"`` takes the fastest of those that are installed
+    and agree: PyTorch, ONNX Runtime and OpenVINO, also in bfloat16 if `precision` says so. On a GPU only PyTorch is
+    looked at, and `torch.compile` never, since it builds for a minute.
+
+    Args:
+        wanted: A name in :data:`BACKENDS`.
+        model: The model.
+        judge: What its logits mean.
+        precision: A name in :data:`PRECISIONS`.
+        images: To compare and time on, ``(B, C, H, W)``, float32 in [0, 1]; generated if None.
+
+    Raises:
+        ConfigError: If there is no such backend or precision, or if the backend does not agree.
+        MissingDependencyError: If the package of the backend is not installed.
+        OutputError: If the model cannot be exported to its folder.
+    """
+    if wanted not in BACKENDS or precision not in PRECISIONS:
+        raise ConfigError(
+            f"backend {wanted!r} in {precision!r}: expected one of {', '.join(BACKENDS)} in {' or '.join(PRECISIONS)}"
+        )
+    eager = TorchBackend(model.network)
+    if (wanted, precision) == ("torch", "float32"):
+        return Choice(eager, eager.facts)
+    images = sample_images(model.image_shape, AUTO_SAMPLES) if images is None else images
+    if wanted == "auto":
+        return _fastest(model, judge, precision, images, eager)
+    backend = _started(wanted, model, precision)
+    agreement = compare(eager.logits(images), backend.logits(images), judge, precision)
+    require_agreement(backend, agreement)
+    logger.info("backend %s (%s, %s): %s", wanted, backend.engine, precision, agreement)
+    return Choice(backend, {**backend.facts, **_numbers(agreement)})
+
+
+def _started(name: str, model: TrainedModel, precision: str) -> Backend:
+    if name in ENGINES:
+        exported = ensure_exported(model.network, model.folder, model.sha256, model.image_shape)
+        return start_engine(name, exported, precision)
+    return TorchBackend(model.network, precision, compiled=name == "torch-compile")
+
+
+def _fastest(model: TrainedModel, judge: Judge, precision: str, images: np.ndarray, eager: TorchBackend) -> Choice:
+    expected = eager.logits(images)
+    if not np.isfinite(expected).all():
+        logger.warning("backend auto takes torch in float32: the network gives what is not a number, nothing can agree")
+        return Choice(eager, eager.facts)
+    candidates = [
+        _examined(name, its_precision, model, judge, images, expected)
+        for name, its_precision in _to_examine(eager.device.type, precision)
+    ]
+    candidates = _timed(candidates, images)
+    for candidate in candidates:
+        logger.info("backend auto: %s", _sentence(candidate, len(images)))
+    best = min((one for one in candidates if one.refused is None), key=lambda one: one.seconds)
+    logger.info("backend auto takes %s in %s, the fastest that agrees", best.name, best.precision)
+    described = [_described(candidate, len(images)) for candidate in candidates]
+    return Choice(best.backend, {**best.backend.facts, **_numbers(best.agreement), "candidates": described})
+
+
+def _to_examine(device_type: str, precision: str) -> list[tuple[str, str]]:
+    """Return the candidates, by name and precision; PyTorch in float32 is the first."""
+    names = ("torch", *ENGINES) if device_type == "cpu" else ("torch",)
+    found = [(name, "float32") for name in names]
+    return found if precision == "float32" else found + [(name, precision) for name in names if name != "onnx"]
+
+
+def _examined(
+    name: str, precision: str, model: TrainedModel, judge: Judge, images: np.ndarray, expected: np.ndarray
+) -> Candidate:
+    """Start a candidate, time its first pass, and compare it."""
+    try:
+        backend = _started(name, model, precision)
+    except (MissingDependencyError, OutputError) as error:
+        return Candidate(name, precision, refused=str(error))
+    seconds, found = _pass(backend, images)
+    agreement = compare(expected, found, judge, precision)
+    return Candidate(name, precision, backend, agreement, seconds, None if agreement.holds else str(agreement))
+
+
+def _timed(candidates: Sequence[Candidate], images: np.ndarray) -> list[Candidate]:
+    """Let the candidates that agree take turns; the fastest pass of each counts, long first passes are enough."""
+    best = {index: one.seconds for index, one in enumerate(candidates) if one.refused is None}
+    if max(best.values()) < _LONG_PASS:
+        for _ in range(_ROUNDS):
+            for index in best:
+                best[index] = min(best[index], _pass(candidates[index].backend, images)[0])
+    return [replace(one, seconds=best.get(index)) for index, one in enumerate(candidates)]
+
+
+def _pass(backend: Backend, images: np.ndarray) -> tuple[float, np.ndarray]:
+    started = time.perf_counter()
+    found = backend.logits(images)
+    return time.perf_counter() - started, found
+
+
+def _numbers(agreement: Agreement) -> dict[str, Any]:
+    return {"largest_difference": agreement.largest_difference, "tolerance": agreement.tolerance}
+
+
+def _described(candidate: Candidate, count: int) -> dict[str, Any]:
+    rate = None if candidate.seconds is None else round(count / candidate.seconds, 2)
+    facts = {"backend": candidate.name, "precision": candidate.precision, "images_per_second": rate}
+    return {**facts, "refused": candidate.refused}
+
+
+def _sentence(candidate: Candidate, count: int) -> str:
+    which = f"{candidate.name} in {candidate.precision}"
+    if candidate.refused is not None:
+        return f"{which} is out: {candidate.refused}"
+    return f"{which} {count / candidate.seconds:.1f} images/s, {candidate.agreement}"

@@ -1,0 +1,89 @@
+"""The exported model beside `model.pt`: whose it is, and what PyTorch answered, so that any engine can be checked.
+
+It lies in the bundle's `models` folder as `model.onnx`; ONNX Runtime and OpenVINO read the same file. Its record in the
+manifest binds it to the SHA-256 of `model.pt`. No torch is needed to read it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lungscan_monai.errors import CheckpointError
+from lungscan_monai.storage import Manifest, sha256_file
+
+EXPORT_NAME = "model.onnx"
+"""The network of `model.pt` in ONNX: input `image` ``(batch, C, H, W)``, outputs `logits` and `features`."""
+
+SAMPLES = 2
+"""Pictures that an engine is checked on each time it is started."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedModel:
+    """A verified export.
+
+    Args:
+        path: The file.
+        model_sha256: Of the `model.pt` that it was made from.
+        image_shape: ``(C, H, W)`` of one input.
+        expected_logits: What PyTorch gave in float32 for :func:`sample_images`, shape ``(SAMPLES, num_outputs)``.
+    """
+
+    path: Path
+    model_sha256: str
+    image_shape: tuple[int, int, int]
+    expected_logits: np.ndarray
+
+
+def read_exported(folder: str | os.PathLike, model_sha256: str) -> ExportedModel | None:
+    """Return the export of a model, None where there is none of this very model, or none that was finished.
+
+    Args:
+        folder: The bundle's `models` folder.
+        model_sha256: Of `model.pt`.
+
+    Raises:
+        CheckpointError: If the file is damaged, or its record cannot be read.
+    """
+    path, manifest = Path(folder) / EXPORT_NAME, Manifest(folder)
+    entry = manifest.entries().get(EXPORT_NAME, {})
+    if not path.is_file() or entry.get("model_sha256") != model_sha256:
+        return None
+    actual = sha256_file(path)
+    if actual != entry["sha256"]:
+        if actual == entry["previous_sha256"]:
+            return None  # the export was stopped between its record and its file: this is still the file before
+        manifest.verify(EXPORT_NAME)  # says what is wrong
+    try:
+        channels, height, width = entry["image_shape"]
+        expected = np.asarray(entry["expected_logits"], dtype=np.float32).reshape(SAMPLES, -1)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: its record is not readable ({error}); delete the file to make it anew"
+        ) from error
+    return ExportedModel(path, model_sha256, (channels, height, width), expected)
+
+
+def sample_images(image_shape: tuple[int, int, int], count: int = SAMPLES) -> np.ndarray:
+    """Return pictures to check an engine on: a bright field with darker shapes and grain, the same on every machine.
+
+    Args:
+        image_shape: ``(C, H, W)``; all channels are alike.
+        count: Number of pictures.
+
+    Returns:
+        Shape ``(count, C, H, W)``, float32 in [0, 1].
+    """
+    channels, height, width = image_shape
+    down, right = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    grain = np.random.RandomState(0)  # its stream never changes, unlike that of a Generator
+    pictures = []
+    for number in range(count):
+        waves = np.sin(2 * np.pi * (number + 1) * down) * np.cos(np.pi * (2 * number + 1) * right)
+        picture = 0.5 + 0.3 * waves + 0.1 * (number % 3 - 1) + 0.05 * grain.standard_normal((height, width))
+        pictures.append(np.clip(picture, 0, 1))
+    return np.repeat(np.stack(pictures)[:, None], channels, axis=1).astype(np.float32)

@@ -1,0 +1,65 @@
+"""Start an engine on an exported model, checked against what PyTorch gave at the export; without torch."""
+
+from __future__ import annotations
+
+import logging
+
+from lungscan_monai.errors import ConfigError
+from lungscan_monai.inference.backends.agreement import Agreement, Judge, compare
+from lungscan_monai.inference.backends.base import Backend
+from lungscan_monai.inference.backends.exported import ExportedModel, sample_images
+from lungscan_monai.inference.backends.onnx_runtime import OnnxRuntimeBackend
+from lungscan_monai.inference.backends.openvino_runtime import OpenVinoBackend
+
+ENGINES = ("onnx", "openvino")
+"""Backends that run an exported model."""
+
+logger = logging.getLogger(__name__)
+
+
+def start_engine(name: str, exported: ExportedModel, precision: str = "float32", threads: int | None = None) -> Backend:
+    """Load an exported model into an engine.
+
+    Args:
+        name: A name in :data:`ENGINES`.
+        exported: The model.
+        precision: ``"float32"`` or ``"bfloat16"``.
+        threads: For one pass; None as `OMP_NUM_THREADS` says, else the engine's own choice.
+
+    Raises:
+        MissingDependencyError: If the engine is not installed.
+        ConfigError: If it does not compute in that precision.
+    """
+    if name == "openvino":
+        return OpenVinoBackend(exported, precision, threads)
+    if precision != "float32":
+        raise ConfigError(f"backend onnx computes in float32 only, not in {precision}; choose openvino or torch for it")
+    return OnnxRuntimeBackend(exported, threads)
+
+
+def checked_engine(name: str, exported: ExportedModel, judge: Judge, precision: str = "float32") -> Backend:
+    """Start an engine and refuse it if it does not answer as PyTorch did.
+
+    Raises:
+        MissingDependencyError: If the engine is not installed.
+        ConfigError: If it does not agree, or does not compute in that precision.
+    """
+    backend = start_engine(name, exported, precision)
+    found = backend.logits(sample_images(exported.image_shape))
+    agreement = compare(exported.expected_logits, found, judge, precision)
+    require_agreement(backend, agreement)
+    logger.info("backend %s (%s, %s): %s", name, backend.engine, precision, agreement)
+    return backend
+
+
+def require_agreement(backend: Backend, agreement: Agreement) -> None:
+    """Check that a backend may be used.
+
+    Raises:
+        ConfigError: If not; it gives the numbers.
+    """
+    if not agreement.holds:
+        raise ConfigError(
+            f"backend {backend.name} ({backend.engine}, {backend.precision}) is refused: {agreement}; choose another "
+            "backend or precision"
+        )
