@@ -71,4 +71,5 @@ def test_two_processes_train_a_bundle_and_evaluate_it_as_one_does(source, tmp_pa
     assert len(one) == len(two) == 1 + COUNTS["validation"] + COUNTS["test"]
     assert [row[0] for row in one] == [row[0] for row in two]
     reports = [json.loads((tmp_path / name / "report.json").read_text(encoding="utf-8")) for name in ("one", "two")]
+    assert reports[1]["facts"]["command"].startswith("python -m monai.bundle run evaluating --config_file ")
     np.testing.assert_allclose(numbers(reports[0]["labels"]), numbers(reports[1]["labels"]), atol=1e-5)
