@@ -70,7 +70,7 @@ def _parts(pictures: Mapping[str, SmallPicture]) -> dict[str, Callable[[dict[str
         "surest": abstaining,
         "subgroups": subgroups,
         "inputs": unfamiliar,
-        "explanations": lambda report, words: explanations(report, words, pictures),
+        "explanations": explanations,
         "errors": lambda report, words: errors(report, words, pictures),
         "limits": limits,
         "method": method,

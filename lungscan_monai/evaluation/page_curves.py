@@ -92,6 +92,11 @@ def _ticks(
     return [(value, words.figures(value, digits)) for value in values]
 
 
+def _top(highest: float) -> float:
+    """Return where an axis of shares ends."""
+    return next(top for top in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if highest <= top)
+
+
 def _square(words: Words, x: str, y: str) -> Plot:
     return Plot(words(x), words(y), _ticks(words), _ticks(words))
 
@@ -166,9 +171,8 @@ def _spread(label: dict[str, Any], words: Words) -> Html:
             name: [count / max(1, sum(histogram[name])) for count in histogram[name]]
             for name in ("positive", "negative")
         }
-        highest = max(0.05, *shares["positive"], *shares["negative"])
-        top = next(value for value in (0.1, 0.25, 0.5, 1.0) if value >= highest or value == 1.0)
-        y_ticks = [(top * part, words.percent(top * part, 0 if top > 0.1 else 1)) for part in (0, 0.5, 1)]
+        top = _top(max(*shares["positive"], *shares["negative"]))
+        y_ticks = [(top * part, words.percent(top * part)) for part in (0, 0.5, 1)]
         plot = Plot(words("axis.probability"), words("axis.share"), _ticks(words), y_ticks, y_range=(0.0, top))
         x = [value for value in edges for _ in range(2)]
         outline = {name: [0.0, *(share for share in of for _ in range(2)), 0.0] for name, of in shares.items()}
@@ -209,7 +213,7 @@ def _risk(owner: dict[str, Any], words: Words) -> Html:
 
     def draw() -> tuple[Html, str]:
         curve = found["curve"]
-        top = max(0.02, 1.1 * max(curve["risk"]))
+        top = _top(max(curve["risk"]))
         y_ticks = [(value, words.percent(value)) for value in (0.0, top / 2, top)]
         plot = Plot(words("axis.coverage"), words("axis.risk"), _ticks(words), y_ticks, y_range=(0.0, top))
         area = words.estimate(found["aurc"])

@@ -30,26 +30,34 @@ def thresholds(report: dict[str, Any], words: Words) -> list[Html]:
 
 def _spelled(label: dict[str, Any], report: dict[str, Any], words: Words) -> Html:
     point, name = label["operating_point"], label["label"]
-    threshold = words.figures(point["threshold"])
-    sentences = [words("threshold.is", threshold=threshold)]
-    measured = point.get("test", label["metrics"])
-    for share in _SHARES:
-        entry = measured[share]
-        if "value" in entry:
-            sentences.append(words(f"threshold.{share}", label=name, share=words.share(entry)))
-        else:
-            reason = words.said(entry["not_computable"])
-            sentences.append(words("threshold.unknown", name=words.name("metric", share), reason=reason))
-    if report["kind"] != "multiclass":
+    sentences = [words("threshold.is", threshold=words.figures(point["threshold"]))]
+    if label["cases"]:
+        sentences += [_measured(share, label, words) for share in _SHARES]
+    if label["cases"] and report["kind"] != "multiclass":
         counts = {outcome: words.count(count) for outcome, count in label["table"].items()}
         sentences.append(words("threshold.counts", cases=words.count(label["cases"]), **counts))
+    if not label["cases"]:
+        sentences.append(words("threshold.nothing_measured"))
     sentences.append(_chosen(point, words))
     return paragraph(element("strong", f"{name}: "), " ".join(sentences))
 
 
+def _measured(share: str, label: dict[str, Any], words: Words) -> str:
+    entry = _on_test(label, label["operating_point"])[share]
+    if "value" in entry:
+        return words(f"threshold.{share}", label=label["label"], share=words.share(entry))
+    reason = words.said(entry["not_computable"])
+    return words("threshold.unknown", name=words.name("metric", share), reason=reason)
+
+
+def _on_test(label: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
+    """Return what a threshold gave on the test cases; a report of the first version says it of the chosen one only."""
+    return point.get("test", label["metrics"])
+
+
 def _chosen(point: dict[str, Any], words: Words) -> str:
     if point["reason"] is not None:
-        return words("threshold.default", reason=words.said(point["reason"]))
+        return f"{words.said(point['reason'])}."
     return words(
         "threshold.chosen",
         n=words.count(point["n"]),
@@ -68,14 +76,14 @@ def _rule(point: dict[str, Any], words: Words) -> str:
 def _threshold_table(report: dict[str, Any], words: Words) -> Html:
     rows = []
     for label in report["labels"]:
-        for number, point in enumerate([label["operating_point"], *label.get("other_operating_points", ())]):
+        others = [point for point in label.get("other_operating_points", ()) if point["reason"] is None]
+        for number, point in enumerate([label["operating_point"], *others]):
             rule = _rule(point, words)
             rule = rule if number else element("strong", words("threshold.used", rule=rule))
             fitted = "\N{EN DASH}"
             if point["n"]:
                 fitted = f"{words.percent(point['sensitivity'])} / {words.percent(point['specificity'])}"
-            measured = point.get("test", label["metrics"])
-            shown = (estimate_cell(measured[name], words) for name in _SHARES)
+            shown = (estimate_cell(_on_test(label, point)[name], words) for name in _SHARES)
             threshold = Cell(words.figures(point["threshold"]), point["threshold"])
             rows.append((label["label"], rule, threshold, fitted, *shown))
     sections = report["sections"]
@@ -168,7 +176,9 @@ def _sets(found: list[tuple[str, dict[str, Any]]], words: Words) -> list[Html]:
         by_class = words.listed(
             [f"{words.said(name)} {words.briefly(of)}" for name, of in entry["coverage_by_class"].items()]
         )
-        stated = Cell(words.percent(entry["stated_coverage"], 0), entry["stated_coverage"])
+        stated = words.percent(entry["stated_coverage"], 0)
+        if "promised_for" in entry:
+            stated = words("sets.promised", share=stated, what=words.said(entry["promised_for"]))
         rows.append((label, stated, *(estimate_cell(entry[name], words) for name in names), by_class))
     header = [words("labels.label"), *(words(f"sets.{name}") for name in ("stated", *names, "by_class"))]
     shown = [table(words("sets.caption"), header, rows)] if rows else []

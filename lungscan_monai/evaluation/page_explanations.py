@@ -6,39 +6,61 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lungscan_monai.evaluation.page_pictures import SmallPicture
+from lungscan_monai.evaluation.page_results import estimate_cell
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.pages import Cell, Html, element, figure, gallery, joined, paragraph, picture, strip, table
 
 KINDS = ("false_positives", "false_negatives", "confident")
 """What the gallery shows of each label."""
 
-_SHAPES = {"value": "low", "not_computable": "not_computable"}
+_OF_PLACE = ("pointing_game", "saliency_inside", "iou")
 
 
-def explanations(report: dict[str, Any], words: Words, pictures: Mapping[str, SmallPicture]) -> list[Html]:
+def explanations(report: dict[str, Any], words: Words) -> list[Html]:
     """Return what was explained, how, and what was measured of it; nothing where nothing was explained."""
     found = report.get("explanations")
     if not found:
         return []
     made = words("explained.made", cases=words.count(found["cases"]), method=found["method"], layer=found["layer"])
     rows = [
-        (words.name("measure", name), Cell(words.estimate({"low": None, **entry}), entry.get("value")))
-        for name, entry in measures(found)
+        (words.name("measure", name), estimate_cell(entry, words), _chance(entry, words), Cell(cases or "", cases))
+        for name, entry, cases in measures(found)
     ]
-    header = (words("explained.measure"), words("results.value"))
+    header = [words(f"explained.{column}") for column in ("measure", "value", "by_chance", "cases")]
     shown = [table(words("explained.caption"), header, rows)] if rows else [paragraph(words("explained.unmeasured"))]
-    return [paragraph(made), *shown, paragraph(words("explained.careful"), class_="fine")]
+    return [paragraph(made), *shown, *_places(found, words), paragraph(words("explained.careful"), class_="fine")]
 
 
-def measures(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give the numbers with intervals, and those that are not computable, by name, however deep they lie."""
+def measures(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int | None]]:
+    """Give the numbers with intervals and those not computable: name, entry, and of how many cases or findings."""
+    counted = found.get("findings", found.get("cases", found.get("n")))
     for name, entry in found.items():
         if not isinstance(entry, Mapping):
             continue
-        if any(key in entry and needs in entry for key, needs in _SHAPES.items()):
-            yield name, entry
+        if "value" in entry or "not_computable" in entry:
+            yield name, entry, entry.get("n", counted)
         else:
             yield from measures(entry)
+
+
+def _chance(entry: Mapping[str, Any], words: Words) -> Cell:
+    value = entry.get("by_chance")
+    return Cell("" if value is None else words.number(value), value)
+
+
+def _places(found: Mapping[str, Any], words: Words) -> list[Html]:
+    """Return a table of the labels with findings of known place, where there are several."""
+    labels = (found.get("localisation") or {}).get("labels") or ()
+    rows = [
+        (
+            label["label"],
+            Cell(words.count(label["findings"]), label["findings"]),
+            *(estimate_cell(label[name], words) for name in _OF_PLACE),
+        )
+        for label in labels
+    ]
+    header = [words("labels.label"), words("explained.findings"), *(words.name("measure", name) for name in _OF_PLACE)]
+    return [table(words("explained.labels"), header, rows)] if rows else []
 
 
 def shown_files(report: Mapping[str, Any]) -> list[str]:
@@ -81,12 +103,12 @@ def _case(case: Mapping[str, Any], words: Words, pictures: Mapping[str, SmallPic
     for name in ("picture", "heatmap"):
         small = pictures.get(case.get(name) or "")
         if small is not None:
-            alt = words(f"errors.alt_{name}", label=case["predicted"])
+            alt = words(f"errors.alt_{name}", label=case.get("explained", case["predicted"]))
             shown.append(picture(small.data, alt, small.width, small.height))
     text = words(
         "errors.case",
-        reference=case["reference"],
-        predicted=case["predicted"],
+        reference=words.said(case["reference"]),
+        predicted=words.said(case["predicted"]),
         probability=words.number(case["probability"]),
     )
     lines = [text, *([element("span", case["case"], class_="name")] if case.get("case") else [])]

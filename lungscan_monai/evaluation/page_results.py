@@ -45,11 +45,11 @@ def estimate_cell(entry: dict[str, Any], words: Words) -> Cell:
     if "not_computable" in entry or entry["low"] is None:
         return Cell(words.briefly(entry), entry.get("value"))
     limits = words("limits", low=words.number(entry["low"]), high=words.number(entry["high"]))
-    return Cell(_two_lines(words.number(entry["value"]), limits), entry["value"])
+    return Cell(_in_lines(words.number(entry["value"]), limits), entry["value"])
 
 
-def _two_lines(first: Any, second: Any) -> Html:
-    return joined([first, element("span", second, class_="fine")], "<br>")
+def _in_lines(first: Any, *others: Any) -> Html:
+    return joined([first, *(element("span", other, class_="fine") for other in others)], "<br>")
 
 
 def _drawn(name: str, entry: dict[str, Any]) -> Html | str:
@@ -80,11 +80,11 @@ def results(report: dict[str, Any], words: Words) -> list[Html]:
 def _metrics(caption: str, metrics: dict[str, Any], words: Words) -> Html:
     rows = []
     for name, entry in metrics.items():
-        shown = words.estimate(entry)
+        lines = [words.name("metric", name), words.name("meaning", name)]
         if "interval" in entry:
-            shown = _two_lines(shown, words("results.other_interval", interval=words.said(entry["interval"])))
-        what = _two_lines(words.name("metric", name), words.name("meaning", name))
-        rows.append((what, element("span", shown), _drawn(name, entry)))
+            lines.append(words("results.other_interval", interval=words.said(entry["interval"])))
+        shown = estimate_cell(entry, words) if entry.get("low") is not None else words.estimate(entry)
+        rows.append((_in_lines(*lines), shown, _drawn(name, entry)))
     header = ("results.number", "results.value", "results.drawn")
     return table(caption, [words(key) for key in header], rows)
 

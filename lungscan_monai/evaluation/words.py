@@ -138,10 +138,10 @@ def placeholders(text: str) -> set[str]:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Return the pattern of an English sentence; a placeholder whose name begins with n holds a number."""
+    """Return the pattern of an English sentence; placeholders `n` and `n_...` hold numbers."""
     parts = _PLACEHOLDER.split(text)
     for index in range(1, len(parts), 2):
-        held = _NUMBER.pattern if parts[index].startswith("n") else ".+?"
+        held = _NUMBER.pattern if parts[index].split("_")[0] == "n" else ".+?"
         parts[index] = f"(?P<{parts[index]}>{held})"
     return re.compile("".join(part if index % 2 else re.escape(part) for index, part in enumerate(parts)), re.DOTALL)
 

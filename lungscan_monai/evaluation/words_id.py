@@ -170,8 +170,8 @@ INDONESIAN = {
     "threshold.decides": "Sebuah kasus dinyatakan positif bila probabilitasnya paling sedikit sama dengan ambang.",
     "threshold.highest_wins": "Kelas dengan probabilitas tertinggi adalah jawabannya. Ambang di sini membandingkan "
     "satu kelas dengan semua kelas lain; ambang tidak mengubah jawaban.",
-    "threshold.is": "Pada ambang {threshold}:",
-    "threshold.sensitivity": "model menemukan {share} dari kasus dengan {label}.",
+    "threshold.is": "Ambang {threshold}.",
+    "threshold.sensitivity": "Model menemukan {share} dari kasus dengan {label}.",
     "threshold.specificity": "Dari kasus tanpa temuan ini, {share} dinyatakan negatif.",
     "threshold.ppv": "Dari kasus yang dinyatakan positif, {share} memang positif.",
     "threshold.npv": "Dari kasus yang dinyatakan negatif, {share} memang negatif.",
@@ -179,7 +179,8 @@ INDONESIAN = {
     "threshold.counts": "Dari {cases} kasus: {tp} ditemukan, {fn} terlewat, {fp} alarm palsu, {tn} benar negatif.",
     "threshold.chosen": "Ambang dipilih pada {n} kasus dari bagian {section} ({rule}); di sana sensitivitasnya "
     "{sensitivity} dan spesifisitasnya {specificity}.",
-    "threshold.default": "Tidak ada yang dipilih: {reason}.",
+    "threshold.nothing_measured": "Tidak ada kasus uji yang dinilai, sehingga tidak ada yang dapat dikatakan "
+    "tentangnya.",
     "threshold.caption": "Ambang dan hasilnya pada bagian {section}, dengan interval 95 %",
     "threshold.rule": "aturan",
     "threshold.used": "{rule} (menentukan)",
@@ -220,8 +221,10 @@ INDONESIAN = {
     "risk.alt": "Bagian kesalahan terhadap bagian kasus yang dijawab untuk {label}; luas {area}",
     "sets.heading": "Himpunan label",
     "sets.explained": "Himpunan yang memuat label rujukan dengan probabilitas yang dinyatakan (prediksi konformal "
-    "terpisah), secara rata-rata dan untuk kasus seperti kasus tempat batasnya disesuaikan. Hal ini tidak "
-    "dijanjikan untuk setiap kelas. Himpunan kosong berarti tidak ada label yang cukup mungkin.",
+    "terpisah), untuk kasus seperti kasus tempat batasnya disesuaikan. Hal ini dijanjikan untuk setiap kelas bila "
+    "kasus setiap kelas cukup untuk menyesuaikannya, selain itu hanya secara rata-rata. Himpunan kosong berarti "
+    "tidak ada label yang cukup mungkin.",
+    "sets.promised": "{share} dari {what}",
     "sets.caption": "Himpunan label, dengan interval 95 %",
     "sets.stated": "cakupan yang dinyatakan",
     "sets.coverage": "cakupan yang ditemukan",
@@ -251,10 +254,35 @@ INDONESIAN = {
     "jawaban, bukan tempat penyakit.",
     "explained.caption": "Seberapa baik peta panas menurut pengukuran, dengan interval 95 %",
     "explained.measure": "ukuran",
-    "explained.unmeasured": "Mutunya tidak diukur: tidak ada kasus dengan letak lesi yang diketahui.",
+    "explained.unmeasured": "Mutu peta panas tidak diukur.",
+    "explained.value": "nilai (interval 95 %)",
+    "explained.by_chance": "karena kebetulan",
+    "explained.cases": "kasus atau temuan",
+    "explained.findings": "temuan yang letaknya diketahui",
+    "explained.labels": "Temuan yang letaknya diketahui, menurut label",
     "explained.careful": "Peta panas yang meyakinkan bukan bukti jawaban yang benar, dan bukan bukti bahwa "
     "alasannya benar.",
-    "measure.pointing_game": "permainan menunjuk: bagian lesi yang terkena puncak peta",
+    "measure.pointing_game": "puncak peta terletak pada temuan (permainan menunjuk)",
+    "measure.saliency_inside": "bagian peta yang terletak pada temuan",
+    "measure.iou": "tumpang tindih temuan dengan bagian paling menonjol (IoU)",
+    "measure.pointing_game_called": "permainan menunjuk, temuan yang dinyatakan ada",
+    "measure.saliency_inside_called": "bagian pada temuan, temuan yang dinyatakan ada",
+    "measure.iou_called": "tumpang tindih (IoU), temuan yang dinyatakan ada",
+    "measure.deletion": "probabilitas saat bagian menonjol dihapus (penghapusan; rendah berarti baik)",
+    "measure.deletion_random": "hal yang sama dengan urutan acak",
+    "measure.deletion_gain": "penghapusan: kelebihan peta atas urutan acak (di atas 0 berarti baik)",
+    "measure.insertion": "probabilitas saat bagian menonjol dikembalikan (penyisipan; tinggi berarti baik)",
+    "measure.insertion_random": "penyisipan dengan urutan acak",
+    "measure.insertion_gain": "penyisipan: kelebihan peta atas urutan acak (di atas 0 berarti baik)",
+    "measure.rank_correlation_head": "kemiripan peta bila kepala jaringan acak (korelasi peringkat; dekat 0 berarti "
+    "baik)",
+    "measure.rank_correlation_head_and_upper_half": "hal yang sama, kepala dan paruh atas acak",
+    "measure.rank_correlation_whole_network": "hal yang sama, semua bobot acak",
+    "measure.ssim_head": "kemiripan peta bila kepala jaringan acak (SSIM; rendah berarti baik)",
+    "measure.ssim_head_and_upper_half": "SSIM, kepala dan paruh atas acak",
+    "measure.ssim_whole_network": "SSIM, semua bobot acak",
+    "measure.outside_body": "bagian peta di luar tubuh (bila lebih dari kebetulan, mungkin jalan pintas)",
+    "measure.border": "bagian peta di tepi gambar (bila lebih dari kebetulan, mungkin jalan pintas)",
     "errors.explained": "Jawaban yang paling diyakini model: yang salah dahulu, kemudian yang benar; di samping "
     "setiap gambar ada peta panasnya.",
     "errors.false_positives": "Alarm palsu",
@@ -381,6 +409,21 @@ INDONESIAN = {
     "said.because": "karena {reason}",
     "said.patient": "pasien",
     "said.case": "kasus",
+    "said.positive": "positif",
+    "said.negative": "negatif",
+    "said.training": "pelatihan",
+    "said.validation": "validasi",
+    "said.test": "uji",
+    "said.none": "tidak ada",
+    "said.each_class": "setiap kelas",
+    "said.all_cases": "semua kasus bersama",
+    "said.scarce": "{label}: ambang dipilih pada {n_positive} kasus positif dan {n_negative} kasus negatif; "
+    "kebetulan banyak menentukan",
+    "said.few_to_resample": "{n} pasien dari satu kelas terlalu sedikit untuk pengambilan ulang, diperlukan {n_needed}",
+    "said.shortcut_body": "{n} % peta panas terletak di luar tubuh, yang luasnya {n_area} %: periksa peta panas "
+    "untuk mencari jalan pintas",
+    "said.shortcut_border": "{n} % peta panas terletak di 10 % tepi gambar, tempat penanda, yang luasnya {n_area} "
+    "%: periksa peta panas untuk mencari jalan pintas",
     "said.absent": "tidak ada",
     "said.present": "ada",
     "said.not_recorded": "tidak dicatat",
@@ -442,6 +485,7 @@ INDONESIAN = {
     "ketidakpastiannya",
     "said.too_few_for_calibration": "{n} kasus terlalu sedikit untuk menyesuaikan kalibrasi, diperlukan {n_needed}",
     "said.too_few_of_a_class": "kalibrasi memerlukan {n} kasus dari setiap kelas, yang ada {what}",
+    "said.counts_of": "{n} dari {name}, {others}",
     "said.count_of": "{n} dari {name}",
     "said.slope": "kemiringan yang diperoleh {n}: probabilitas yang lebih tinggi tidak sejalan dengan temuan",
     "said.specificity_not_reached": "spesifisitas {n} hanya tercapai bila tidak ada kasus yang dinyatakan positif: "
