@@ -7,13 +7,14 @@ put together, and each decision counts once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lungscan_monai.errors import NotComputableError
-from lungscan_monai.evaluation.estimates import computed, not_computable, with_interval
-from lungscan_monai.evaluation.statistics import CELLS, LABEL_STATISTICS
+from lungscan_monai.evaluation.estimates import computed, enough_patients, not_computable, with_interval
+from lungscan_monai.evaluation.statistics import CELLS, LABEL_STATISTICS, SMALLER_CLASS
 from lungscan_monai.metrics.draws import Draws, combined
 from lungscan_monai.metrics.scores import TABLE_SCORES, ratio
 
@@ -21,19 +22,30 @@ AVERAGED = tuple(name for name in LABEL_STATISTICS if name not in ("accuracy", "
 """Statistics whose means over the labels are reported."""
 
 
-def averages(labels: Sequence[str], draws: Sequence[Draws], pooled: Draws) -> dict[str, dict[str, Any]]:
+def averages(
+    labels: Sequence[str], draws: Sequence[Draws], pooled: Draws, smaller: Sequence[int]
+) -> dict[str, dict[str, Any]]:
     """Return the means of `AVERAGED`, each with its interval and the labels left out because they do not define it.
 
     Args:
         labels: Names of the labels.
         draws: Columns of :class:`~lungscan_monai.evaluation.statistics.LabelStatistics`, one entry for each label.
         pooled: Columns of :class:`~lungscan_monai.evaluation.statistics.PooledStatistics`.
+        smaller: Patients of the smaller class of each label; a macro mean has no interval if one of its labels would
+            have none.
     """
     return {
-        "macro": {name: _mean(name, labels, draws, lambda table: np.ones(len(table))) for name in AVERAGED},
+        "macro": {name: _macro(name, labels, draws, smaller) for name in AVERAGED},
         "micro": {name: _micro(name, draws, pooled) for name in AVERAGED},
         "weighted": {name: _mean(name, labels, draws, _positives) for name in AVERAGED},
     }
+
+
+def _macro(name: str, labels: Sequence[str], draws: Sequence[Draws], smaller: Sequence[int]) -> dict[str, Any]:
+    column = LABEL_STATISTICS.index(name)
+    counted = [n for n, entry in zip(smaller, draws, strict=True) if not np.isnan(entry.point[column])]
+    fewest = min(counted, default=None) if name in SMALLER_CLASS else None
+    return _mean(name, labels, draws, lambda table: np.ones(len(table)), fewest)
 
 
 def _positives(table: np.ndarray) -> np.ndarray:
@@ -45,7 +57,11 @@ def _cases(table: np.ndarray) -> np.ndarray:
 
 
 def _mean(
-    name: str, labels: Sequence[str], draws: Sequence[Draws], weight: Callable[[np.ndarray], np.ndarray]
+    name: str,
+    labels: Sequence[str],
+    draws: Sequence[Draws],
+    weight: Callable[[np.ndarray], np.ndarray],
+    fewest: int | None = None,
 ) -> dict[str, Any]:
     column = LABEL_STATISTICS.index(name)
     known = [index for index, entry in enumerate(draws) if not np.isnan(entry.point[column])]
@@ -55,7 +71,8 @@ def _mean(
     mean = combined([draws[index] for index in known], lambda tables: _weighted_mean(tables, column, weight))
     if np.isnan(mean.point[0]):
         return not_computable(NotComputableError("no label that defines it has a positive case"))
-    return with_interval(mean.point[0], mean) | {"labels_left_out": left_out}
+    found = with_interval(mean.point[0], mean, partial(enough_patients, mean.interval, fewest))
+    return found | {"labels_left_out": left_out}
 
 
 def _weighted_mean(tables: list[np.ndarray], column: int, weight: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -14,10 +14,10 @@ import numpy as np
 
 from lungscan_monai.errors import DataError, NotComputableError
 from lungscan_monai.evaluation.averages import AVERAGED
-from lungscan_monai.evaluation.estimates import computed, not_computable, rounded, with_interval
+from lungscan_monai.evaluation.estimates import computed, enough_patients, not_computable, rounded, with_interval
 from lungscan_monai.evaluation.predictions import Predictions, Target, load_predictions
 from lungscan_monai.evaluation.report import REPORT_VERSION
-from lungscan_monai.evaluation.statistics import LABEL_STATISTICS, ClassStatistics, LabelStatistics
+from lungscan_monai.evaluation.statistics import LABEL_STATISTICS, SMALLER_CLASS, ClassStatistics, LabelStatistics
 from lungscan_monai.metrics.delong import delong_difference, two_sided_p
 from lungscan_monai.metrics.draws import Draws, combined, draws_of_all
 from lungscan_monai.metrics.intervals import Bootstrap, patient_clusters
@@ -107,7 +107,7 @@ def compare(
         "intervals": {"method": interval, "level": 0.95, "n_resamples": n_resamples, "seed": seed},
         "labels": labels,
         "overall": {
-            "macro": None if n_labels == 1 else _differences(AVERAGED, _macro(pairs)),
+            "macro": None if n_labels == 1 else _differences(AVERAGED, _macro(pairs), _fewest(first, statistics[0])),
             "classes": _classes(both, classes, draws[2 * n_labels :]),
         },
         "warnings": _warnings(both),
@@ -163,17 +163,26 @@ def _label(
         "label": both[0].report["labels"][index]["label"],
         "positive": int((first.y_true == 1).sum()),
         "negative": int((first.y_true == 0).sum()),
-        "metrics": _differences(LABEL_STATISTICS, draws),
+        "metrics": _differences(LABEL_STATISTICS, draws, _smaller_class(both[0], first.y_true)),
         "delong": computed(partial(_delong, first, second)),
         "mcnemar": computed(partial(_mcnemar, *right)),
     }
 
 
-def _differences(names: Sequence[str], draws: tuple[Draws, Draws]) -> dict[str, Any]:
-    return {name: _difference(draws, index) for index, name in enumerate(names)}
+def _smaller_class(one: Evaluated, y_true: np.ndarray) -> int:
+    """Count the patients of the class that has fewer."""
+    clusters = patient_clusters(one.test.patients)
+    return min(np.unique(clusters[y_true == value]).size for value in (0, 1))
 
 
-def _difference(draws: tuple[Draws, Draws], index: int) -> dict[str, Any]:
+def _differences(names: Sequence[str], draws: tuple[Draws, Draws], n_smaller: int | None = None) -> dict[str, Any]:
+    return {
+        name: _difference(draws, index, n_smaller if name in SMALLER_CLASS else None)
+        for index, name in enumerate(names)
+    }
+
+
+def _difference(draws: tuple[Draws, Draws], index: int, n_smaller: int | None) -> dict[str, Any]:
     """Return a number of both, and the difference with its interval."""
     values = [one.point[index] for one in draws]
     difference = combined(draws, lambda tables: tables[1][:, index] - tables[0][:, index])
@@ -182,8 +191,15 @@ def _difference(draws: tuple[Draws, Draws], index: int) -> dict[str, Any]:
         name: undefined if np.isnan(value) else {"value": rounded(value)}
         for name, value in zip(("first", "second"), values, strict=True)
     }
-    found = undefined if np.isnan(difference.point[0]) else with_interval(difference.point[0], difference)
+    value, interval = difference.point[0], partial(enough_patients, difference.interval, n_smaller)
+    found = undefined if np.isnan(value) else with_interval(value, difference, interval)
     return named | {"difference": found}
+
+
+def _fewest(one: Evaluated, statistics: Sequence[LabelStatistics]) -> int | None:
+    """Count the patients of the smallest class of all labels that have two."""
+    sizes = [_smaller_class(one, of_label.y_true) for of_label in statistics]
+    return min((size for size in sizes if size), default=None)
 
 
 def _macro(pairs: Sequence[tuple[Draws, Draws]]) -> tuple[Draws, Draws]:

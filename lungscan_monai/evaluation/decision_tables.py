@@ -95,7 +95,7 @@ def _prediction_sets(found: list[tuple[str, dict[str, Any]]]) -> str:
             continue
         by_class = "; ".join(f"{cell(name)} {briefly(of)}" for name, of in entry["coverage_by_class"].items())
         shown = (briefly(entry[name]) for name in ("coverage", "mean_size", "one_label", "no_label"))
-        rows.append((label, f"{entry['stated_coverage']:.0%}", *shown, by_class))
+        rows.append((label, f"{entry['stated_coverage']:.0%} of {entry['promised_for']}", *shown, by_class))
     header = (
         "Sets of labels",
         "Stated coverage",
@@ -105,8 +105,8 @@ def _prediction_sets(found: list[tuple[str, dict[str, Any]]]) -> str:
         "Empty sets",
     )
     explained = (
-        "Sets that hold the reference label with the stated probability (split conformal prediction), on average over "
-        "all cases and if they are like those that the limit was fitted on; it is not promised for each class:"
+        "Sets that hold the reference label with the stated probability (split conformal prediction), for cases like "
+        "those that the limits were fitted on; a class with too few of them shares one limit with the others:"
     )
     return f"{explained}\n\n{table((*header, 'Coverage found in each class'), rows)}"
 

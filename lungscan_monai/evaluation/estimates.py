@@ -8,6 +8,7 @@ interval, both limits are None and ``"no_interval"`` says why; where the interva
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,12 @@ import numpy as np
 from lungscan_monai.errors import NotComputableError
 from lungscan_monai.metrics.draws import Draws
 from lungscan_monai.metrics.intervals import Interval, reverse_percentile_interval, wilson_interval
+
+MIN_PATIENTS = 5
+"""Patients of each class that resampling needs to say something of a number that both classes make."""
+
+FEW_PATIENTS = 10
+"""A proportion of fewer patients than this has Wilson's interval."""
 
 _DECIMALS = 6
 
@@ -37,23 +44,44 @@ def computed(compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return not_computable(error)
 
 
-def estimate(compute: Callable[[], float], draws: Draws, n_units: int = 0) -> dict[str, Any]:
+def estimate(
+    compute: Callable[[], float], draws: Draws, n_units: int = 0, n_smaller: int | None = None
+) -> dict[str, Any]:
     """Return a number with its interval.
 
-    A proportion of 0 or 1 comes out the same in every resample; its interval is Wilson's, with `n_units` trials.
+    A proportion of 0 or 1 comes out the same in every resample, and one of few patients in few ways; its interval is
+    Wilson's, with `n_units` trials. A number that a class of fewer than `MIN_PATIENTS` patients decides has no
+    interval: resampling one patient again and again says nothing of the next one.
 
     Args:
         compute: Gives the number, or raises NotComputableError.
         draws: The number on the resamples, one column.
-        n_units: Independent units (patients) behind a proportion; 0 if the number is no proportion.
+        n_units: Independent units (patients) behind a proportion, or (pairs of patients) behind a ROC AUC; 0 if the
+            number is neither.
+        n_smaller: Patients of the smaller class, for a number that both classes make; None for any other.
     """
     try:
         value = compute()
     except NotComputableError as error:
         return not_computable(error)
-    if n_units and value in (0, 1):
+    if n_units and (value in (0, 1) or (n_smaller is None and n_units < FEW_PATIENTS)):
         return _entry(wilson_interval(value * n_units, n_units)) | {"interval": f"Wilson, {n_units} independent units"}
-    return with_interval(value, draws)
+    return with_interval(value, draws, partial(enough_patients, draws.interval, n_smaller))
+
+
+def enough_patients(interval: Callable[[], Interval], n_smaller: int | None) -> Interval:
+    """Return an interval that enough patients of each class stand behind.
+
+    Args:
+        interval: Gives it.
+        n_smaller: Patients of the smaller class; None if that does not matter.
+
+    Raises:
+        NotComputableError: If they are fewer than `MIN_PATIENTS`, or `interval` gives none.
+    """
+    if n_smaller is not None and n_smaller < MIN_PATIENTS:
+        raise NotComputableError(f"{n_smaller} patients of a class are too few to resample, it needs {MIN_PATIENTS}")
+    return interval()
 
 
 def calibration_error(

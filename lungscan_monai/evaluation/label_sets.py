@@ -9,8 +9,11 @@ import numpy as np
 from lungscan_monai.errors import NotComputableError
 from lungscan_monai.evaluation.estimates import computed, estimate, not_computable
 from lungscan_monai.evaluation.predictions import Predictions, Target
-from lungscan_monai.metrics.conformal import prediction_sets, smallest_probability
+from lungscan_monai.metrics.conformal import prediction_sets, smallest_by_class, smallest_probability
 from lungscan_monai.metrics.draws import Draws
+
+EACH_CLASS, ALL_CASES = "each class", "all cases together"
+"""What the coverage is promised for."""
 
 _SIZE = 1
 
@@ -40,7 +43,7 @@ class PredictionSets:
         try:
             if fitted_on is None:
                 raise NotComputableError("there is no section to fit it on")
-            self._smallest = smallest_probability(*fitted_on, coverage)
+            self._smallest, self._promised = _limits(*fitted_on, coverage)
             self._n = len(fitted_on[0])
         except NotComputableError as error:
             self._reason = error
@@ -76,7 +79,9 @@ class PredictionSets:
         shown = [self._estimate(draws, index) for index in range(4 + len(self._names))]
         named = dict(zip(("coverage", "mean_size", "one_label", "no_label"), shown, strict=False))
         by_class = dict(zip(self._names, shown[4:], strict=True))
-        facts = {"stated_coverage": self._coverage, "smallest_probability": self._smallest, "fitted_cases": self._n}
+        limits = dict(zip(self._names, self._smallest.tolist(), strict=True))
+        facts = {"stated_coverage": self._coverage, "promised_for": self._promised, "fitted_cases": self._n}
+        facts["smallest_probability"] = limits
         return facts | named | {"coverage_by_class": by_class}
 
     def _estimate(self, draws: Draws, index: int) -> dict[str, Any]:
@@ -85,6 +90,15 @@ class PredictionSets:
             return not_computable(NotComputableError("there is no such case"))
         n_patients = 0 if index == _SIZE else int(np.unique(self._clusters[known]).size)
         return estimate(lambda: value, draws.column(index), n_patients)
+
+
+def _limits(y_true: np.ndarray, probabilities: np.ndarray, coverage: float) -> tuple[np.ndarray, str]:
+    """Return the limit of each class and what the coverage is promised for; each class, if all have enough cases."""
+    together = np.full(probabilities.shape[1], smallest_probability(y_true, probabilities, coverage))
+    try:
+        return smallest_by_class(y_true, probabilities, coverage), EACH_CLASS
+    except NotComputableError:
+        return together, ALL_CASES
 
 
 def sets_of_classes(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lungscan_monai.evaluation.calibrating import calibration_facts
+from lungscan_monai.evaluation.estimates import FEW_PATIENTS
 from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.evaluation.results import SectionResults
 from lungscan_monai.evaluation.settings import ReportSettings
@@ -80,7 +81,10 @@ def build_report(
         "confusion_matrix": _confusion_facts(test, labels),
         "labels": labels,
         "subgroups": results.subgroups(),
-        "warnings": _warnings(predictions, settings.test_section, [chosen[0] for chosen in thresholds], calibration),
+        "warnings": [
+            *_warnings(predictions, settings.test_section, [chosen[0] for chosen in thresholds], calibration),
+            *(_scarce(fitting) if points is None and fitting is not None else ()),
+        ],
         "facts": {**predictions.facts, **(facts or {})},
     }
 
@@ -143,6 +147,16 @@ def _confusion_facts(test: Predictions, labels: list[dict[str, Any]]) -> dict[st
         how, table = "operating point", labels[0]["table"]
         counts = [[table["tn"], table["fp"]], [table["fn"], table["tp"]]]
     return {"rows": "reference", "columns": "predicted", "predicted_by": how, "counts": counts}
+
+
+def _scarce(fitting: Predictions) -> list[str]:
+    """Name the labels whose threshold was chosen on so few cases of a class that chance chose it."""
+    counts = [(label, int((y_true == 1).sum()), int((y_true == 0).sum())) for label, y_true, _ in fitting.targets()]
+    return [
+        f"{label}: the threshold was chosen on {positive} positive and {negative} negative cases; chance decided much"
+        for label, positive, negative in counts
+        if 0 < min(positive, negative) < FEW_PATIENTS
+    ]
 
 
 def _warnings(

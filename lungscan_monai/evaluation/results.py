@@ -14,12 +14,20 @@ from lungscan_monai.evaluation.averages import AVERAGED, averages
 from lungscan_monai.evaluation.calibrating import CalibrationEffect
 from lungscan_monai.evaluation.curve_points import curve_points
 from lungscan_monai.evaluation.decision_curves import DecisionCurve
-from lungscan_monai.evaluation.estimates import calibration_error, computed, estimate, not_computable, rounded
+from lungscan_monai.evaluation.estimates import (
+    MIN_PATIENTS,
+    calibration_error,
+    computed,
+    estimate,
+    not_computable,
+    rounded,
+)
 from lungscan_monai.evaluation.label_sets import sets_of_classes, sets_of_finding
 from lungscan_monai.evaluation.predictions import Predictions, Target
 from lungscan_monai.evaluation.settings import ReportSettings
 from lungscan_monai.evaluation.statistics import (
     BAND,
+    BOTH_CLASSES,
     LABEL_STATISTICS,
     ClassStatistics,
     LabelStatistics,
@@ -85,7 +93,8 @@ class SectionResults:
         else:
             names = [label["label"] for label in labels]
             drawn = [self._draws["metrics", index] for index in range(len(labels))]
-            means = averages(names, drawn, self._draws["pooled"])
+            smaller = [self._units(index, None)["smaller class"] for index in range(len(labels))]
+            means = averages(names, drawn, self._draws["pooled"], smaller)
         nothing = dict.fromkeys(("classes", "calibration", "selective", "prediction_sets"))
         return {**means, **(self._classes() if self._test.kind == "multiclass" else nothing)}
 
@@ -156,6 +165,8 @@ class SectionResults:
         target, statistics = self._targets[index], self._labels[index]
         assessed = ~np.isnan(target.y_true)
         band = self._draws["metrics", index].resampled[:, BAND]
+        if self._units(index, None)["smaller class"] < MIN_PATIENTS:
+            band = band[:0]
         points = [self._entry(("point", index, number)) for number in range(len(self._thresholds[index]))]
         return {
             "label": target.label,
@@ -214,7 +225,8 @@ class SectionResults:
                 known = statistics.y_score[~np.isnan(statistics.y_true)]
                 metrics[name] = self._calibration_error(compute, draws.column(number), known)
             else:
-                metrics[name] = estimate(compute, draws.column(number), units.get(name, 0))
+                smaller = units["smaller class"] if name in BOTH_CLASSES else None
+                metrics[name] = estimate(compute, draws.column(number), units.get(name, 0), smaller)
         return metrics
 
     def _calibration_error(self, compute: Callable[[], float], draws: Draws, probability: np.ndarray) -> dict[str, Any]:
@@ -245,7 +257,8 @@ class SectionResults:
             "npv": self._patients(~called & assessed),
             "accuracy": self._patients(assessed),
         }
-        return units | {"roc_auc": min(units["sensitivity"], units["specificity"], units["accuracy"] // 2)}
+        smaller = min(units["sensitivity"], units["specificity"])
+        return units | {"smaller class": smaller, "roc_auc": min(smaller, units["accuracy"] // 2)}
 
 
 def _delong(target: Target) -> dict[str, Any]:

@@ -32,6 +32,12 @@ BAND_RATES = np.linspace(0.0, 1.0, 51)
 LABEL_STATISTICS = ("roc_auc", "average_precision", *TABLE_SCORES, "brier", "ece")
 """Names of the statistics of one label."""
 
+BOTH_CLASSES = ("roc_auc", "average_precision", "f1", "balanced_accuracy", "mcc")
+"""Statistics that cannot be known better than the smaller class allows."""
+
+SMALLER_CLASS = (*BOTH_CLASSES, "sensitivity")
+"""Statistics whose mean over labels, or difference of two models, needs patients of both classes in each label."""
+
 CELLS = slice(len(LABEL_STATISTICS), len(LABEL_STATISTICS) + 4)
 """Columns of a label's 2 x 2 table, row by row: true negatives, false positives, false negatives, true positives."""
 

@@ -138,9 +138,12 @@ class MeasuredSubgroup:
             lambda: sensitivity(table),
             lambda: specificity(table),
         )
-        units = (0, self._n_patients(self._y_true == 1), self._n_patients(self._y_true == 0))
-        parts = zip(MEASURED, compute, units, range(len(MEASURED)), strict=True)
-        return counts | {name: estimate(number, draws.column(index), n) for name, number, n, index in parts}
+        positive, negative = (self._n_patients(self._y_true == value) for value in (1, 0))
+        parts = zip(MEASURED, compute, (0, positive, negative), (min(positive, negative), None, None), strict=True)
+        return counts | {
+            name: estimate(number, draws.column(index), n, smaller)
+            for index, (name, number, n, smaller) in enumerate(parts)
+        }
 
     def _n_patients(self, chosen: np.ndarray) -> int:
         return int(np.unique(self._patients[chosen]).size)

@@ -40,12 +40,32 @@ def smallest_probability(y_true: np.ndarray, probabilities: np.ndarray, coverage
     return float(np.sort(of_reference)[n_cases - rank])
 
 
-def prediction_sets(probabilities: np.ndarray, smallest: float) -> np.ndarray:
+def smallest_by_class(y_true: np.ndarray, probabilities: np.ndarray, coverage: float) -> np.ndarray:
+    """Return the limit of each class, fitted on its own cases, so that the coverage is promised for each class.
+
+    Mondrian conformal prediction (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, ch. 4.5).
+
+    Args:
+        y_true: As for :func:`smallest_probability`.
+        probabilities: As for :func:`smallest_probability`.
+        coverage: As for :func:`smallest_probability`.
+
+    Returns:
+        Limits, shape ``(n_classes,)``.
+
+    Raises:
+        NotComputableError: If the coverage is not inside (0, 1), or a class has too few cases for it.
+    """
+    own = [y_true == index for index in range(probabilities.shape[1])]
+    return np.array([smallest_probability(y_true[chosen], probabilities[chosen], coverage) for chosen in own])
+
+
+def prediction_sets(probabilities: np.ndarray, smallest: float | np.ndarray) -> np.ndarray:
     """Return which labels are in the set of each case.
 
     Args:
         probabilities: In [0, 1], shape ``(n_cases, n_classes)``.
-        smallest: As :func:`smallest_probability` gives it.
+        smallest: As :func:`smallest_probability` or :func:`smallest_by_class` gives it.
 
     Returns:
         Booleans, shape ``(n_cases, n_classes)``; a set may be empty.

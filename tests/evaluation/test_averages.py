@@ -15,13 +15,13 @@ SCORERS = {
 }
 
 
-def averages_of(predictions, called, interval="percentile"):
+def averages_of(predictions, called, interval="percentile", smaller=None):
     targets = list(predictions.targets())
     labels = [LabelStatistics(t.y_true, t.y_score, called[:, index]) for index, t in enumerate(targets)]
     pooled = PooledStatistics(np.column_stack([t.y_true for t in targets]), predictions.probabilities)
     bootstrap = Bootstrap(np.arange(len(predictions)), 100)
     *draws, last = draws_of_all([*(label.columns for label in labels), pooled.columns], bootstrap, interval)
-    return averages([t.label for t in targets], draws, last)
+    return averages([t.label for t in targets], draws, last, smaller or [20] * len(targets))
 
 
 def of_classes(**options):
@@ -87,3 +87,12 @@ def test_means_have_intervals_of_either_method():
     for method in ("percentile", "bca"):
         for mean in of_classes(interval=method)[0].values():
             assert all(entry["low"] < entry["value"] < entry["high"] for entry in mean.values())
+
+
+def test_a_macro_mean_with_a_label_of_few_patients_has_no_interval():
+    called = multilabel().probabilities >= 0.4
+    found = averages_of(multilabel(), called, smaller=[30, 4, 0, 0])
+    assert found["macro"]["f1"]["low"] is None
+    assert "4 patients of a class are too few to resample, it needs 5" in found["macro"]["f1"]["no_interval"]
+    assert found["macro"]["specificity"]["low"] is not None
+    assert found["micro"]["f1"]["low"] is not None

@@ -66,3 +66,16 @@ def test_numbers_have_six_decimals():
 def test_a_dictionary_that_cannot_be_computed_says_because():
     assert computed(lambda: {"points": [1]}) == {"points": [1]}
     assert computed(undefined) == {"not_computable": "because there is no positive case"}
+
+
+def test_a_proportion_of_few_patients_gets_the_interval_of_wilson():
+    entry = estimate(lambda: 0.5, SPREAD, n_units=8)
+    expected = scipy.stats.binomtest(4, 8).proportion_ci(method="wilson")
+    assert (entry["low"], entry["high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert estimate(lambda: 0.5, SPREAD, n_units=10)["low"] == 0.405
+
+
+def test_a_class_of_few_patients_gives_a_number_of_both_no_interval():
+    entry = estimate(lambda: 0.8, SPREAD, n_smaller=4)
+    assert entry["no_interval"] == "because 4 patients of a class are too few to resample, it needs 5"
+    assert estimate(lambda: 0.8, SPREAD, n_smaller=5)["low"] == 0.405

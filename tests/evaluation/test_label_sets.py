@@ -17,9 +17,11 @@ def entry_of(part, n_cases=150):
 def test_sets_are_fitted_on_one_section_and_measured_on_the_other():
     fitted, tested = multiclass().section("validation"), multiclass().section("test")
     found = entry_of(sets_of_classes(fitted, tested, 0.9, EACH[:90]), 90)
-    of_reference = fitted.probabilities[np.arange(60), fitted.y_true]
-    assert found["smallest_probability"] == np.sort(of_reference)[60 - 55]  # 55 = ceil(0.9 * 61)
-    sets = tested.probabilities >= found["smallest_probability"]
+    own = [np.sort(fitted.probabilities[fitted.y_true == index, index]) for index in range(3)]
+    limits = [of_class[len(of_class) - int(np.ceil((len(of_class) + 1) * 0.9))] for of_class in own]
+    assert list(found["smallest_probability"].values()) == limits
+    assert found["promised_for"] == "each class"
+    sets = tested.probabilities >= limits
     covered = sets[np.arange(90), tested.y_true]
     assert found["coverage"]["value"] == pytest.approx(covered.mean(), abs=1e-6)
     assert found["mean_size"]["value"] == pytest.approx(sets.sum(axis=1).mean(), abs=1e-6)
@@ -58,3 +60,12 @@ def test_sets_that_never_miss_still_have_an_interval():
     found = entry_of(sets_of_classes(sure, sure, 0.9, EACH // 3))
     assert found["coverage"]["value"] == 1 and found["coverage"]["interval"] == "Wilson, 50 independent units"
     assert found["mean_size"] == {**found["mean_size"], "value": 1, "low": None}
+
+
+def test_a_class_with_too_few_cases_shares_one_limit_with_the_others():
+    rare = multiclass(y_true=np.where(np.arange(150) % 30 == 0, 2, multiclass().y_true % 2))
+    found = entry_of(sets_of_classes(rare.section("validation"), rare.section("test"), 0.9, EACH[:90]), 90)
+    fitted = rare.section("validation")
+    of_reference = fitted.probabilities[np.arange(60), fitted.y_true]
+    assert set(found["smallest_probability"].values()) == {np.sort(of_reference)[60 - 55]}  # 55 = ceil(0.9 * 61)
+    assert found["promised_for"] == "all cases together"

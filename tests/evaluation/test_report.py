@@ -185,8 +185,11 @@ def test_a_single_test_case_is_reported_without_a_crash(positive):
 def test_resamples_without_a_positive_patient_are_counted():
     y_true = np.zeros(150, dtype=int)
     y_true[[0, 1, 100, 130]] = 1
-    entry = report_of(binary(y_true=y_true, patients=(None,) * 150))["labels"][0]["metrics"]["roc_auc"]
-    assert 10 <= entry["resamples_left_out"] <= 45  # (1 - 2/90) ** 90 = 13 % of 200
+    metrics = report_of(binary(y_true=y_true, patients=(None,) * 150))["labels"][0]["metrics"]
+    assert 10 <= metrics["roc_auc"]["resamples_left_out"] <= 45  # (1 - 2/90) ** 90 = 13 % of 200
+    assert metrics["roc_auc"]["no_interval"] == "because 2 patients of a class are too few to resample, it needs 5"
+    assert metrics["sensitivity"]["interval"] == "Wilson, 2 independent units"
+    assert metrics["specificity"]["low"] is not None
 
 
 def test_a_patient_in_two_sections_is_a_warning():
@@ -315,3 +318,10 @@ def test_a_single_test_case_of_every_kind_is_reported(kind):
     report = report_of(ALL[kind](sections=("test",) + ("validation",) * 149))
     assert report["sections"]["test"]["cases"] == 1
     json.dumps(report, allow_nan=False)
+
+
+def test_a_threshold_that_chance_chose_is_a_warning():
+    y_true = np.zeros(150, dtype=int)
+    y_true[[0, 1, *range(60, 90)]] = 1
+    expected = "Pneumonia: the threshold was chosen on 2 positive and 58 negative cases; chance decided much"
+    assert report_of(binary(y_true=y_true))["warnings"] == [expected]

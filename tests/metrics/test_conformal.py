@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lungscan_monai.errors import NotComputableError
-from lungscan_monai.metrics.conformal import prediction_sets, smallest_probability
+from lungscan_monai.metrics.conformal import prediction_sets, smallest_by_class, smallest_probability
 
 
 def simulated(n, seed):
@@ -37,3 +37,17 @@ def test_too_few_cases_for_a_coverage_say_how_many_it_needs():
     assert smallest_probability(y_true, probabilities, 0.95) == probabilities[np.arange(19), y_true].min()
     with pytest.raises(NotComputableError, match="between 0 and 1"):
         smallest_probability(y_true, probabilities, 90)
+
+
+def test_limits_of_their_own_give_each_class_the_coverage_stated():
+    found = []
+    for seed in range(200):
+        y_true, probabilities = simulated(400, seed)
+        y_true = np.where(np.arange(400) % 8 == 0, 2, y_true % 2)  # a rare class that the model does not know
+        sets = prediction_sets(probabilities[200:], smallest_by_class(y_true[:200], probabilities[:200], 0.9))
+        covered = sets[np.arange(200), y_true[200:]]
+        found.append([covered[y_true[200:] == index].mean() for index in range(3)])
+    np.testing.assert_array_less(0.9 - 0.01, np.mean(found, axis=0))
+    np.testing.assert_array_less(np.mean(found, axis=0), 0.9 + 1 / 25 + 0.01)
+    with pytest.raises(NotComputableError, match="cases are too few for a coverage of 0.9, it needs 9"):
+        smallest_by_class(np.array([0] * 20 + [1] * 8), np.full((28, 2), 0.5), 0.9)
