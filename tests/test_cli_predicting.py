@@ -43,7 +43,8 @@ class StandInPredictor:
     operating_points = {"Pneumonia": operating_point}
     calibration = None
 
-    def __init__(self, root, check_inputs=True):
+    def __init__(self, root, check_inputs=True, backend="torch", precision="float32"):
+        self.backend_facts = {"backend": backend, "precision": precision}
         self.task = load_task(root)
         self.network = SimpleNamespace(saliency_layer="backbone")
 
@@ -139,6 +140,14 @@ def test_predict_json_names_model_and_operating_point(trained, images):
     assert found["model_sha256"] == "cd" * 32
     assert found["operating_point"]["threshold"] == 0.4
     assert found["predictions"][0]["probabilities"] == {"Normal": 0.25, "Pneumonia": 0.75}
+
+
+def test_predict_takes_backend_and_precision_and_records_what_ran(trained, images):
+    found = json.loads(run("predict", trained, images / "a.png", "--json").stdout)
+    assert found["backend"] == {"backend": "torch", "precision": "float32"}
+    options = ["--backend", "openvino", "--precision", "bfloat16"]
+    found = json.loads(run("predict", trained, images / "a.png", "--json", *options).stdout)
+    assert found["backend"] == {"backend": "openvino", "precision": "bfloat16"}
 
 
 def test_predict_says_when_no_operating_point_was_chosen(trained, images, monkeypatch):

@@ -36,6 +36,12 @@ def predict(
             "--check-inputs/--no-check-inputs", help="Reject images that do not look like the validation cases."
         ),
     ] = True,
+    backend: Annotated[
+        str, typer.Option(metavar="NAME", help="What runs the network: torch, torch-compile, onnx, openvino or auto.")
+    ] = "torch",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="float32, or bfloat16 where no decision changes by it.")
+    ] = "float32",
     json_: Json = False,
 ) -> None:
     """Apply a trained model to image files.
@@ -43,18 +49,23 @@ def predict(
     A file that cannot be read, or that looks unlike all that the model was validated on, is rejected with a reason; the
     others are answered, and the exit code is 3.
 
+    The backends onnx and openvino run an export of the model, which is made once. auto takes the fastest of those
+    installed. A backend whose answers are not those of torch in float32 is refused.
+
     Examples:
 
     lungscan predict runs/pneumonia chest.dcm
 
     lungscan predict runs/pneumonia images/ --output predictions.csv --json
+
+    lungscan predict runs/pneumonia images/ --backend auto
     """
     root = find_bundle(bundle)
     require_model(root)
     if output is not None:
         require_writable(output.absolute().parent)
     with working():
-        predictor = _predictor(root, check_inputs)
+        predictor = _predictor(root, check_inputs, backend, precision)
         paths = _expanded(files)
         answers: list[dict[str, Any]] = []
         with progress("predict") as show:
@@ -66,7 +77,8 @@ def predict(
     if output is not None:
         write_text(output, _csv(predictor.task.label_names, predictions, rejects))
     if json_:
-        print_json({**_model_facts(predictor), "predictions": predictions, "rejects": rejects})
+        facts = {**_model_facts(predictor), "backend": predictor.backend_facts}
+        print_json({**facts, "predictions": predictions, "rejects": rejects})
     elif predictions:
         print_table(*_table(predictor.task.label_names, predictions))
     _say_threshold(predictor)
@@ -141,13 +153,13 @@ def _explained(
     return explained, rejects
 
 
-def _predictor(root: Path, check_inputs: bool = True) -> Predictor:
+def _predictor(root: Path, check_inputs: bool = True, backend: str = "torch", precision: str = "float32") -> Predictor:
     from lungscan_monai.doctor import require_matching_torchvision
 
     require_matching_torchvision()
     from lungscan_monai.inference.predictor import Predictor
 
-    return Predictor(root, check_inputs=check_inputs)
+    return Predictor(root, check_inputs=check_inputs, backend=backend, precision=precision)
 
 
 def _expanded(files: list[Path]) -> list[Path]:

@@ -245,6 +245,20 @@ def test_what_cannot_be_explained_is_an_error_of_ours(predictor, images, tmp_pat
         predictor.explain(tmp_path / "corrupt.dcm")
 
 
+@pytest.mark.parametrize(("backend", "package"), [("onnx", "onnxruntime"), ("openvino", "openvino")])
+def test_another_backend_gives_the_same_answers(trained, predictor, images, tmp_path, backend, package):
+    for needed in ("onnx", "onnxscript", package):
+        pytest.importorskip(needed, reason=f"{needed} is not installed")
+    root = with_point(trained, tmp_path, 0.6, predictor.model_sha256)
+    expected = Predictor(root, device="cpu").predict(images)
+    other = Predictor(root, device="cpu", backend=backend)
+    assert other.backend_facts["backend"] == backend and other.backend_facts["largest_difference"] < 1e-3
+    for one, two in zip(expected, other.predict(images), strict=True):
+        assert (one.case, one.label, one.threshold) == (two.case, two.label, two.threshold)
+        assert one.probabilities == pytest.approx(two.probabilities, abs=1e-4)
+    assert other.explain(images[0]).saliency.shape == other.task.image_size
+
+
 def test_the_network_is_built_as_it_was_trained_not_as_the_config_says(predictor):
     assert predictor.network.architecture["backbone"] == "test_efficientnet"
     assert not predictor.network.training
