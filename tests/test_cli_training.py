@@ -68,13 +68,15 @@ REPORT = {
     "label_names": ["Normal", "Pneumonia"],
     "sections": {"threshold": {"name": "validation"}, "test": {"name": "test", "cases": 11}},
     "intervals": {"level": 0.95},
-    "overall": {"macro": {"roc_auc": estimate(0.9)}},
+    "calibration": {"applied": False, "reason": "none was asked for"},
+    "overall": {"macro": {"roc_auc": estimate(0.9)}, "micro": None, "weighted": None, "classes": None},
     "confusion_matrix": {"counts": [[5, 0], [1, 5]]},
     "labels": [
         {
             "label": "Pneumonia",
             "cases": 11,
             "positive": 6,
+            "delong": estimate(0.9),
             "operating_point": {"threshold": 0.4},
             "curves": {"roc": [0, 1]},
             "metrics": {
@@ -84,6 +86,8 @@ REPORT = {
             },
         }
     ],
+    "subgroups": [],
+    "input_check": {"not_computable": "because none was asked for"},
     "warnings": ["1 patient(s) are in training and in test"],
     "facts": {"model_sha256": "ab" * 32},
 }

@@ -126,13 +126,16 @@ def evaluate(
 ) -> None:
     """Evaluate a trained bundle: report, figures, predictions and explanations.
 
-    The threshold is chosen on the validation cases and applied to the test cases; every number has a 95 % interval.
+    Probabilities are calibrated and thresholds chosen on the validation cases, and stored with the model; everything is
+    measured on the test cases, with 95 % intervals over patients.
 
     Examples:
 
     lungscan evaluate runs/pneumonia -d datalist.json
 
     lungscan evaluate runs/pneumonia -d datalist.json --explain 10 --output results -o resamples=500
+
+    lungscan evaluate runs/pneumonia -d other_hospital.json --output other -o refit=false -o interval_method=bca
     """
     root = find_bundle(bundle)
     require_model(root)
@@ -184,11 +187,12 @@ def _recorded_settings(root: Path) -> dict[str, Any]:
 def _summary(report: dict[str, Any]) -> dict[str, Any]:
     """Return what a script wants of a report: numbers, thresholds, hashes; the curves stay in the file."""
     labels = [
-        {name: label[name] for name in ("label", "cases", "positive", "metrics", "operating_point")}
+        {name: label[name] for name in ("label", "cases", "positive", "metrics", "delong", "operating_point")}
         for label in report["labels"]
     ]
-    rest = ("kind", "sections", "overall", "confusion_matrix", "warnings", "facts")
-    return {"labels": labels, **{name: report[name] for name in rest}}
+    means = {name: report["overall"][name] for name in ("macro", "micro", "weighted", "classes")}
+    rest = ("kind", "sections", "calibration", "confusion_matrix", "subgroups", "input_check", "warnings", "facts")
+    return {"labels": labels, "overall": means, **{name: report[name] for name in rest}}
 
 
 def _table(report: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
