@@ -119,7 +119,10 @@ def checklist(report: dict[str, Any], words: Words, headings: Mapping[str, str])
     for name, items in (("claim", CLAIM), ("tripod", TRIPOD)):
         rows = [_row(name, item, report, words, headings) for item in items]
         header = [words(f"checklist.{column}") for column in ("items", "asks", "status", "where")]
-        parts += [element("h3", words(f"{name}.heading")), paragraph(words(f"{name}.source"), class_="fine")]
+        parts += [
+            element("h3", words(f"{name}.heading")),
+            element("p", words(f"{name}.source"), class_="fine", style="break-after:avoid"),
+        ]
         parts.append(table(words(f"{name}.caption"), header, rows))
     return parts
 

@@ -65,10 +65,8 @@ def risk_curves(report: dict[str, Any], words: Words) -> list[Html]:
 
 def _charts(charts: Any, n: int) -> Html:
     """Return charts side by side: large ones where there are few."""
-    narrowest = "22rem" if n <= _MANY else "15rem"
-    widest = "30rem" if n <= _MANY else "22rem"
-    columns = f"grid-template-columns:repeat(auto-fill,minmax(min(100%,{narrowest}),{widest}))"
-    return element("div", *charts, class_="gallery", style=columns)
+    width = "minmax(min(100%,22rem),30rem)" if n <= _MANY else "minmax(min(100%,19rem),1fr)"
+    return element("div", *charts, class_="gallery", style=f"grid-template-columns:repeat(auto-fill,{width})")
 
 
 def _left_out(report: dict[str, Any], words: Words) -> list[Html]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lungscan_monai.evaluation.page_curves import risk_curves
 from lungscan_monai.evaluation.page_facts import bullets
-from lungscan_monai.evaluation.page_results import estimate_cell
+from lungscan_monai.evaluation.page_results import estimate_cell, roomy
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.pages import Cell, Html, element, joined, note, paragraph, table
 
@@ -74,18 +74,18 @@ def _rule(point: dict[str, Any], words: Words) -> str:
 
 
 def _threshold_table(report: dict[str, Any], words: Words) -> Html:
-    rows = []
+    rows, used = [], "threshold.stored" if report["kind"] == "multiclass" else "threshold.used"
     for label in report["labels"]:
         others = [point for point in label.get("other_operating_points", ()) if point["reason"] is None]
         for number, point in enumerate([label["operating_point"], *others]):
             rule = _rule(point, words)
-            rule = rule if number else element("strong", words("threshold.used", rule=rule))
+            rule = rule if number else element("strong", words(used, rule=rule))
             fitted = "\N{EN DASH}"
             if point["n"]:
                 fitted = f"{words.percent(point['sensitivity'])} / {words.percent(point['specificity'])}"
             shown = (estimate_cell(_on_test(label, point)[name], words) for name in _SHARES)
             threshold = Cell(words.figures(point["threshold"]), point["threshold"])
-            rows.append((label["label"], rule, threshold, fitted, *shown))
+            rows.append((label["label"], roomy(rule), threshold, fitted, *shown))
     sections = report["sections"]
     fitted_on = words("threshold.there", section=words.name("section", sections["threshold"]["name"]))
     caption = words("threshold.caption", section=words.name("section", sections["test"]["name"]))
@@ -106,7 +106,7 @@ def calibration(report: dict[str, Any], words: Words) -> list[Html]:
         return [note(words("calibration.none"), words("calibration.none_because", reason=reason))]
     how = words(
         "calibration.how",
-        method=words.said(facts["method"]),
+        method=_capitalised(words.said(facts["method"])),
         section=words.name("section", facts["fitted_on"]),
     )
     return [
@@ -114,6 +114,10 @@ def calibration(report: dict[str, Any], words: Words) -> list[Html]:
         bullets([_scaling(scaling, words) for scaling in facts["scalings"]]),
         _effects(report, words),
     ]
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _scaling(scaling: dict[str, Any], words: Words) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lungscan_monai.evaluation.page_pictures import SmallPicture
-from lungscan_monai.evaluation.page_results import estimate_cell
+from lungscan_monai.evaluation.page_results import estimate_cell, roomy
 from lungscan_monai.evaluation.words import Words
-from lungscan_monai.pages import Cell, Html, element, figure, gallery, joined, paragraph, picture, strip, table
+from lungscan_monai.pages import Cell, Html, element, figure, gallery, paragraph, picture, strip, table
 
 KINDS = ("false_positives", "false_negatives", "confident")
 """What the gallery shows of each label."""
 
+_WITH_NEXT = "margin:1rem 0 .5rem;break-after:avoid"
 _OF_PLACE = ("pointing_game", "saliency_inside", "iou")
 
 
@@ -23,7 +24,7 @@ def explanations(report: dict[str, Any], words: Words) -> list[Html]:
         return []
     made = words("explained.made", cases=words.count(found["cases"]), method=found["method"], layer=found["layer"])
     rows = [
-        (words.name("measure", name), estimate_cell(entry, words), _chance(entry, words), Cell(cases or "", cases))
+        (roomy(words.name("measure", name)), estimate_cell(entry, words), _chance(entry, words), _counted(cases, words))
         for name, entry, cases in measures(found)
     ]
     header = [words(f"explained.{column}") for column in ("measure", "value", "by_chance", "cases")]
@@ -41,6 +42,10 @@ def measures(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any],
             yield name, entry, entry.get("n", counted)
         else:
             yield from measures(entry)
+
+
+def _counted(value: int | None, words: Words) -> Cell:
+    return Cell("" if value is None else words.count(value), value)
 
 
 def _chance(entry: Mapping[str, Any], words: Words) -> Cell:
@@ -94,11 +99,11 @@ def _of_label(label: Mapping[str, Any], words: Words, pictures: Mapping[str, Sma
     for kind in KINDS:
         cases = label.get(kind, ())
         if cases:
-            yield paragraph(element("strong", words(f"errors.{kind}")))
-            yield gallery(_case(case, words, pictures) for case in cases)
+            yield element("h4", words(f"errors.{kind}"), style=_WITH_NEXT)
+            yield gallery(_case(number, case, words, pictures) for number, case in enumerate(cases, 1))
 
 
-def _case(case: Mapping[str, Any], words: Words, pictures: Mapping[str, SmallPicture]) -> Html:
+def _case(number: int, case: Mapping[str, Any], words: Words, pictures: Mapping[str, SmallPicture]) -> Html:
     shown = []
     for name in ("picture", "heatmap"):
         small = pictures.get(case.get(name) or "")
@@ -107,9 +112,9 @@ def _case(case: Mapping[str, Any], words: Words, pictures: Mapping[str, SmallPic
             shown.append(picture(small.data, alt, small.width, small.height))
     text = words(
         "errors.case",
+        number=number,
         reference=words.said(case["reference"]),
         predicted=words.said(case["predicted"]),
         probability=words.number(case["probability"]),
     )
-    lines = [text, *([element("span", case["case"], class_="name")] if case.get("case") else [])]
-    return figure(strip(shown, pair=True), joined(lines, "<br>"))
+    return figure(strip(shown, pair=True), text)

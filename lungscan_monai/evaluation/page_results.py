@@ -48,6 +48,11 @@ def estimate_cell(entry: dict[str, Any], words: Words) -> Cell:
     return Cell(_in_lines(words.number(entry["value"]), limits), entry["value"])
 
 
+def roomy(content: Any) -> Html:
+    """Return what a table cell holds, kept from becoming a column of single words on a phone."""
+    return element("span", content, style="display:block;min-width:9.5rem")
+
+
 def _in_lines(first: Any, *others: Any) -> Html:
     return joined([first, *(element("span", other, class_="fine") for other in others)], "<br>")
 
@@ -84,7 +89,7 @@ def _metrics(caption: str, metrics: dict[str, Any], words: Words) -> Html:
         if "interval" in entry:
             lines.append(words("results.other_interval", interval=words.said(entry["interval"])))
         shown = estimate_cell(entry, words) if entry.get("low") is not None else words.estimate(entry)
-        rows.append((_in_lines(*lines), shown, _drawn(name, entry)))
+        rows.append((roomy(_in_lines(*lines)), shown, _drawn(name, entry)))
     header = ("results.number", "results.value", "results.drawn")
     return table(caption, [words(key) for key in header], rows)
 

@@ -182,6 +182,7 @@ ENGLISH = {
     "threshold.caption": "Thresholds and what they gave in the section {section}, with 95 % intervals",
     "threshold.rule": "rule",
     "threshold.used": "{rule} (decides)",
+    "threshold.stored": "{rule} (stored)",
     "threshold.value": "threshold",
     "threshold.there": "sensitivity / specificity in {section}",
     "threshold.prevalence": "Predictive values hold for the prevalence of these test cases; where the finding is "
@@ -277,11 +278,12 @@ ENGLISH = {
     "measure.outside_body": "share of the map outside the body (more than by chance may be a shortcut)",
     "measure.border": "share of the map at the border of the image (more than by chance may be a shortcut)",
     "errors.explained": "The answers that the model was surest of: wrong ones first, then right ones; beside each "
-    "picture its heatmap.",
+    "picture its heatmap. Which files they are stands in report.json, in this order; it does not stand here, since "
+    "the name of a file may name a patient.",
     "errors.false_positives": "False alarms",
     "errors.false_negatives": "Missed",
     "errors.confident": "Surest right answers",
-    "errors.case": "label {reference}, answer {predicted}, probability {probability}",
+    "errors.case": "{number}: label {reference}, answer {predicted}, probability {probability}",
     "errors.alt_picture": "The case called {label}",
     "errors.alt_heatmap": "Heatmap of {label}",
     "errors.left_out": "{n} pictures are left out to keep this page small, or are not there.",

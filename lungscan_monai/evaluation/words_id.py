@@ -184,6 +184,7 @@ INDONESIAN = {
     "threshold.caption": "Ambang dan hasilnya pada bagian {section}, dengan interval 95 %",
     "threshold.rule": "aturan",
     "threshold.used": "{rule} (menentukan)",
+    "threshold.stored": "{rule} (disimpan)",
     "threshold.value": "ambang",
     "threshold.there": "sensitivitas / spesifisitas pada {section}",
     "threshold.prevalence": "Nilai prediksi berlaku untuk prevalensi pada kasus uji ini; bila temuan lebih jarang, "
@@ -284,11 +285,12 @@ INDONESIAN = {
     "measure.outside_body": "bagian peta di luar tubuh (bila lebih dari kebetulan, mungkin jalan pintas)",
     "measure.border": "bagian peta di tepi gambar (bila lebih dari kebetulan, mungkin jalan pintas)",
     "errors.explained": "Jawaban yang paling diyakini model: yang salah dahulu, kemudian yang benar; di samping "
-    "setiap gambar ada peta panasnya.",
+    "setiap gambar ada peta panasnya. Nama berkasnya ada di report.json, dengan urutan ini; di sini tidak disebut, "
+    "karena nama berkas dapat menyebut nama pasien.",
     "errors.false_positives": "Alarm palsu",
     "errors.false_negatives": "Terlewat",
     "errors.confident": "Jawaban benar yang paling yakin",
-    "errors.case": "label {reference}, jawaban {predicted}, probabilitas {probability}",
+    "errors.case": "{number}: label {reference}, jawaban {predicted}, probabilitas {probability}",
     "errors.alt_picture": "Kasus yang dinyatakan {label}",
     "errors.alt_heatmap": "Peta panas untuk {label}",
     "errors.left_out": "{n} gambar tidak dimuat agar halaman ini tetap kecil, atau tidak tersedia.",

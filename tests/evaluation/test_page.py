@@ -171,11 +171,17 @@ def test_no_name_brings_markup_into_a_page():
     report["explanations"] |= {"method": EVIL, "layer": EVIL}
     report["subgroups"][0] |= {"fact": EVIL}
     report["subgroups"][0]["groups"][0] |= {"value": EVIL}
-    report["error_gallery"][0]["confident"][0]["case"] = EVIL
+    report["error_gallery"][0]["confident"][0] |= {"case": EVIL, "reference": EVIL}
     for code in LANGUAGES:
         page = PageReader(render_page(report, code))
         assert len(page.tags("script")) == 1
         assert EVIL in " ".join(page.texts)
+
+
+def test_no_file_of_a_case_is_named_since_its_name_may_be_a_patients(reports):
+    report = copy.deepcopy(reports["binary"])
+    report["error_gallery"][0]["confident"][0]["case"] = "Suharti_1961/front.png"
+    assert "Suharti" not in render_page(report)
 
 
 def test_a_page_stays_small_however_much_there_is_to_show(reports, tmp_path):
