@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import cv2
 LONGEST_SIDE = 256
 """Pixels of the longer side of a small picture."""
 
-BYTES_AT_MOST = 4_000_000
+BYTES_AT_MOST = 5_500_000
 """Of all pictures of a page together; in the page they take a third more."""
 
 _QUALITY = 78
@@ -38,16 +39,16 @@ def small_pictures(folder: str | os.PathLike, names: Iterable[str]) -> dict[str,
 
     Args:
         folder: The folder of the report.
-        names: Paths of the files from there. A file that is not there, lies outside of the folder or is no picture is
-            left out.
+        names: Paths of the files from there, each as often as the page shows it. A file that is not there, lies outside
+            of the folder or is no picture is left out.
     """
     root, found, room = Path(folder).resolve(), {}, BYTES_AT_MOST
-    for name in dict.fromkeys(names):
+    for name, times in Counter(names).items():
         path = (root / name).resolve()
         small = _small(path) if path.is_relative_to(root) and path.is_file() else None
-        if small is not None and len(small.data) <= room:
+        if small is not None and times * len(small.data) <= room:
             found[name] = small
-            room -= len(small.data)
+            room -= times * len(small.data)
     return found
 
 

@@ -187,7 +187,7 @@ def test_no_file_of_a_case_is_named_since_its_name_may_be_a_patients(reports):
 def test_a_page_stays_small_however_much_there_is_to_show(reports, tmp_path):
     report = copy.deepcopy(reports["multilabel"])
     rng = np.random.default_rng(0)
-    names = [f"{index}.png" for index in range(130)]
+    names = [f"{index}.png" for index in range(160)]
     for name in names:
         cv2.imwrite(str(tmp_path / name), rng.integers(0, 256, (256, 256, 3), dtype=np.uint8))
     case = report["error_gallery"][0]["confident"][0]

@@ -26,14 +26,23 @@ def test_what_is_no_picture_of_the_report_is_left_out(tmp_path):
     save(tmp_path / "secret.png", (9, 9, 3))
     save(tmp_path / "report" / "a.png", (9, 9, 3))
     (tmp_path / "report" / "text.png").write_text("no picture")
-    names = ["a.png", "missing.png", "text.png", "../secret.png", str(tmp_path / "secret.png"), "a.png"]
+    names = ["a.png", "missing.png", "text.png", "../secret.png", str(tmp_path / "secret.png")]
     assert list(small_pictures(tmp_path / "report", names)) == ["a.png"]
 
 
 def test_pictures_end_where_the_room_ends(tmp_path):
     rng = np.random.default_rng(0)
-    for index in range(130):
+    for index in range(160):
         cv2.imwrite(str(tmp_path / f"{index}.png"), rng.integers(0, 256, (256, 256, 3), dtype=np.uint8))
-    found = small_pictures(tmp_path, [f"{index}.png" for index in range(130)])
-    assert 0 < len(found) < 130
+    found = small_pictures(tmp_path, [f"{index}.png" for index in range(160)])
+    assert 0 < len(found) < 160
     assert sum(len(small.data) for small in found.values()) <= BYTES_AT_MOST
+
+
+def test_a_picture_takes_room_as_often_as_it_is_shown(tmp_path):
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(tmp_path / "a.png"), rng.integers(0, 256, (256, 256, 3), dtype=np.uint8))
+    size = len(small_pictures(tmp_path, ["a.png"])["a.png"].data)
+    fits = BYTES_AT_MOST // size
+    assert list(small_pictures(tmp_path, ["a.png"] * fits)) == ["a.png"]
+    assert not small_pictures(tmp_path, ["a.png"] * (fits + 1))
