@@ -12,11 +12,12 @@ import typer
 
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
-from lungscan_monai.errors import ReadError
+from lungscan_monai.errors import CheckpointError, ConfigError, ReadError
 from lungscan_monai.spreadsheets import guarded_cell
 from lungscan_monai.storage import require_writable, write_text
 
 if TYPE_CHECKING:
+    from lungscan_monai.inference.answering import Answering
     from lungscan_monai.inference.predictor import Predictor
 
 Bundle = Annotated[
@@ -65,7 +66,7 @@ def predict(
     if output is not None:
         require_writable(output.absolute().parent)
     with working():
-        predictor = _predictor(root, check_inputs, backend, precision)
+        predictor = _answering(root, check_inputs, backend, precision)
         paths = _expanded(files)
         answers: list[dict[str, Any]] = []
         with progress("predict") as show:
@@ -153,6 +154,19 @@ def _explained(
     return explained, rejects
 
 
+def _answering(root: Path, check_inputs: bool, backend: str, precision: str) -> Answering:
+    """Load the model for predictions, without torch where an export can be applied without it."""
+    from lungscan_monai.inference.backends.starting import ENGINES
+    from lungscan_monai.inference.light import LightPredictor
+
+    if backend in ENGINES:
+        try:
+            return LightPredictor(root, backend, precision, check_inputs=check_inputs)
+        except (ConfigError, CheckpointError) as error:
+            say(f"PyTorch is started, since {error}")
+    return _predictor(root, check_inputs, backend, precision)
+
+
 def _predictor(root: Path, check_inputs: bool = True, backend: str = "torch", precision: str = "float32") -> Predictor:
     from lungscan_monai.doctor import require_matching_torchvision
 
@@ -172,7 +186,7 @@ def _expanded(files: list[Path]) -> list[Path]:
     return expanded
 
 
-def _model_facts(predictor: Predictor) -> dict[str, Any]:
+def _model_facts(predictor: Answering) -> dict[str, Any]:
     point = predictor.operating_point
     return {
         "task": predictor.task.name,
@@ -213,7 +227,7 @@ def _csv(labels: tuple[str, ...], predictions: list[dict[str, Any]], rejects: li
     return stream.getvalue()
 
 
-def _say_threshold(predictor: Predictor) -> None:
+def _say_threshold(predictor: Answering) -> None:
     point = predictor.operating_point
     if predictor.task.kind == "binary" and point is None:
         say("Threshold 0.5: none was chosen for this model yet; `lungscan evaluate` chooses one.", typer.colors.YELLOW)

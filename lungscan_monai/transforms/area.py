@@ -18,7 +18,8 @@ def area_resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         size: New rows and columns, at least 1 each.
 
     Returns:
-        Shape ``(C, *size)``, float32; equal to PyTorch's but for rounding.
+        Shape ``(C, *size)``, float32; PyTorch's to the bit, since the sums are taken in its order (means of 8-bit
+        levels often lie midway between two levels, where CLAHE would tell the smallest difference).
 
     Raises:
         DataError: If the picture has another number of dimensions, or no pixel.
@@ -27,12 +28,18 @@ def area_resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         raise DataError(f"picture of shape {image.shape}, expected (C, H, W)")
     if image.shape[1:] == tuple(size):
         return image
-    rows = _means(image, size[0])
-    return np.ascontiguousarray(_means(rows.swapaxes(1, 2), size[1]).swapaxes(1, 2))
+    (tops, heights), (lefts, widths) = _areas(image.shape[1], size[0]), _areas(image.shape[2], size[1])
+    total = np.zeros((image.shape[0], *size), np.float32)
+    for down in range(heights.max()):
+        lines = image[:, np.minimum(tops + down, image.shape[1] - 1)] * (down < heights)[:, None].astype(np.float32)
+        for right in range(widths.max()):
+            columns = np.minimum(lefts + right, image.shape[2] - 1)
+            total += lines[:, :, columns] * (right < widths).astype(np.float32)
+    return total / heights[:, None].astype(np.float32) / widths.astype(np.float32)
 
 
-def _means(image: np.ndarray, count: int) -> np.ndarray:
-    """Average over `count` areas along the rows."""
-    height = image.shape[1]
-    areas = [(i * height // count, -(-(i + 1) * height // count)) for i in range(count)]
-    return np.stack([image[:, first:last].mean(axis=1) for first, last in areas], axis=1)
+def _areas(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each of `new` areas along `old` pixels begins, and how many pixels it takes."""
+    numbers = np.arange(new)
+    first = numbers * old // new
+    return first, -(-(numbers + 1) * old // new) - first

@@ -49,6 +49,11 @@ class Agreement:
         """Whether the backend may be used."""
         return self.largest_difference <= self.tolerance and self.changed_decisions == 0
 
+    @property
+    def facts(self) -> dict[str, float]:
+        """For records: `largest_difference` and `tolerance`."""
+        return {"largest_difference": self.largest_difference, "tolerance": self.tolerance}
+
     def __str__(self) -> str:
         return (
             f"probabilities differ by up to {self.largest_difference:.2g} from PyTorch's in float32 (accepted: "

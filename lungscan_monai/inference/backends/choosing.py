@@ -5,23 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lungscan_monai.errors import ConfigError, MissingDependencyError, OutputError
-from lungscan_monai.inference.backends.agreement import Agreement, Judge, compare
+from lungscan_monai.inference.backends.agreement import TOLERANCES, Agreement, Judge, compare
 from lungscan_monai.inference.backends.base import Backend
 from lungscan_monai.inference.backends.exported import sample_images
 from lungscan_monai.inference.backends.exporting import ensure_exported
-from lungscan_monai.inference.backends.starting import ENGINES, require_agreement, start_engine
+from lungscan_monai.inference.backends.starting import ENGINES, Choice, require_agreement, start_engine
 from lungscan_monai.inference.backends.torch_backend import TorchBackend
 from lungscan_monai.networks import TimmClassifier
 
 BACKENDS = ("torch", "torch-compile", *ENGINES, "auto")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = tuple(TOLERANCES)
 
 AUTO_SAMPLES = 4
 """Pictures that candidates are compared and timed on."""
@@ -70,19 +70,6 @@ class Candidate:
     refused: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """The backend, and why.
-
-    Args:
-        backend: Ready to run.
-        facts: What ran, and of ``auto`` all candidates with their speed and agreement; for records.
-    """
-
-    backend: Backend
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
 def choose_backend(
     wanted: str, model: TrainedModel, judge: Judge, precision: str = "float32", images: np.ndarray | None = None
 ) -> Choice:
@@ -118,7 +105,7 @@ def choose_backend(
     agreement = compare(eager.logits(images), backend.logits(images), judge, precision)
     require_agreement(backend, agreement)
     logger.info("backend %s (%s, %s): %s", wanted, backend.engine, precision, agreement)
-    return Choice(backend, {**backend.facts, **_numbers(agreement)})
+    return Choice(backend, {**backend.facts, **agreement.facts})
 
 
 def _started(name: str, model: TrainedModel, precision: str) -> Backend:
@@ -143,7 +130,7 @@ def _fastest(model: TrainedModel, judge: Judge, precision: str, images: np.ndarr
     best = min((one for one in candidates if one.refused is None), key=lambda one: one.seconds)
     logger.info("backend auto takes %s in %s, the fastest that agrees", best.name, best.precision)
     described = [_described(candidate, len(images)) for candidate in candidates]
-    return Choice(best.backend, {**best.backend.facts, **_numbers(best.agreement), "candidates": described})
+    return Choice(best.backend, {**best.backend.facts, **best.agreement.facts, "candidates": described})
 
 
 def _to_examine(device_type: str, precision: str) -> list[tuple[str, str]]:
@@ -180,10 +167,6 @@ def _pass(backend: Backend, images: np.ndarray) -> tuple[float, np.ndarray]:
     started = time.perf_counter()
     found = backend.logits(images)
     return time.perf_counter() - started, found
-
-
-def _numbers(agreement: Agreement) -> dict[str, Any]:
-    return {"largest_difference": agreement.largest_difference, "tolerance": agreement.tolerance}
 
 
 def _described(candidate: Candidate, count: int) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from typing import Any
 
 from lungscan_monai.errors import ConfigError
-from lungscan_monai.inference.backends.agreement import Agreement, Judge, compare
+from lungscan_monai.inference.backends.agreement import TOLERANCES, Agreement, Judge, compare
 from lungscan_monai.inference.backends.base import Backend
 from lungscan_monai.inference.backends.exported import ExportedModel, sample_images
 from lungscan_monai.inference.backends.onnx_runtime import OnnxRuntimeBackend
@@ -15,6 +17,19 @@ ENGINES = ("onnx", "openvino")
 """Backends that run an exported model."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The backend, and why.
+
+    Args:
+        backend: Ready to run.
+        facts: What ran, how far from PyTorch's its answers were, and of ``auto`` all candidates; for records.
+    """
+
+    backend: Backend
+    facts: dict[str, Any]
 
 
 def start_engine(name: str, exported: ExportedModel, precision: str = "float32", threads: int | None = None) -> Backend:
@@ -28,8 +43,10 @@ def start_engine(name: str, exported: ExportedModel, precision: str = "float32",
 
     Raises:
         MissingDependencyError: If the engine is not installed.
-        ConfigError: If it does not compute in that precision.
+        ConfigError: If there is no such precision, or the engine does not compute in it.
     """
+    if precision not in TOLERANCES:
+        raise ConfigError(f"precision is {precision!r}, expected one of {', '.join(TOLERANCES)}")
     if name == "openvino":
         return OpenVinoBackend(exported, precision, threads)
     if precision != "float32":
@@ -37,7 +54,7 @@ def start_engine(name: str, exported: ExportedModel, precision: str = "float32",
     return OnnxRuntimeBackend(exported, threads)
 
 
-def checked_engine(name: str, exported: ExportedModel, judge: Judge, precision: str = "float32") -> Backend:
+def checked_engine(name: str, exported: ExportedModel, judge: Judge, precision: str = "float32") -> Choice:
     """Start an engine and refuse it if it does not answer as PyTorch did.
 
     Raises:
@@ -49,7 +66,7 @@ def checked_engine(name: str, exported: ExportedModel, judge: Judge, precision: 
     agreement = compare(exported.expected_logits, found, judge, precision)
     require_agreement(backend, agreement)
     logger.info("backend %s (%s, %s): %s", name, backend.engine, precision, agreement)
-    return backend
+    return Choice(backend, {**backend.facts, **agreement.facts})
 
 
 def require_agreement(backend: Backend, agreement: Agreement) -> None:

@@ -15,7 +15,9 @@ PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_that_agrees_is_started(exported, judge, name):
     pytest.importorskip(PACKAGES[name], reason=f"{PACKAGES[name]} is not installed")
-    assert checked_engine(name, exported, judge).facts["backend"] == name
+    choice = checked_engine(name, exported, judge)
+    assert choice.backend.name == choice.facts["backend"] == name
+    assert choice.facts["largest_difference"] <= choice.facts["tolerance"] == 1e-3
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -26,6 +28,11 @@ def test_an_engine_that_disagrees_is_refused_with_the_numbers(exported, judge, n
         ConfigError, match=r"backend \w+ \(.*\) is refused: probabilities differ by up to 0\.\d+ .*0\.001"
     ):
         checked_engine(name, other, judge)
+
+
+def test_another_precision_is_refused(exported):
+    with pytest.raises(ConfigError, match="precision is 'int3', expected one of float32, bfloat16"):
+        start_engine("openvino", exported, "int3")
 
 
 def test_onnx_runtime_has_no_bfloat16(exported):
