@@ -116,7 +116,7 @@ def require_writable(folder: str | os.PathLike) -> Path:
     folder = Path(folder)
     with replacing(folder / ".writable") as part:
         part.write_bytes(b"ok")
-    (folder / ".writable").unlink()
+    (folder / ".writable").unlink(missing_ok=True)  # another process may prove the same at the same time
     return folder
 
 
