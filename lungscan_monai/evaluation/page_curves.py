@@ -65,8 +65,9 @@ def risk_curves(report: dict[str, Any], words: Words) -> list[Html]:
 
 def _charts(charts: Any, n: int) -> Html:
     """Return charts side by side: large ones where there are few."""
-    width = "minmax(min(100%,22rem),30rem)" if n <= _MANY else "minmax(min(100%,19rem),1fr)"
-    return element("div", *charts, class_="gallery", style=f"grid-template-columns:repeat(auto-fill,{width})")
+    narrowest, widest = ("22rem", "62rem") if n <= _MANY else ("19rem", "none")
+    columns = f"grid-template-columns:repeat(auto-fill,minmax(min(100%,{narrowest}),1fr));max-width:{widest}"
+    return element("div", *charts, class_="gallery", style=columns)
 
 
 def _left_out(report: dict[str, Any], words: Words) -> list[Html]:

@@ -183,7 +183,7 @@ def _sets(found: list[tuple[str, dict[str, Any]]], words: Words) -> list[Html]:
         stated = words.percent(entry["stated_coverage"], 0)
         if "promised_for" in entry:
             stated = words("sets.promised", share=stated, what=words.said(entry["promised_for"]))
-        rows.append((label, stated, *(estimate_cell(entry[name], words) for name in names), by_class))
+        rows.append((label, stated, *(estimate_cell(entry[name], words) for name in names), roomy(by_class)))
     header = [words("labels.label"), *(words(f"sets.{name}") for name in ("stated", *names, "by_class"))]
     shown = [table(words("sets.caption"), header, rows)] if rows else []
     return [paragraph(words("sets.explained")), *shown, *([bullets(reasons)] if reasons else [])]

@@ -59,7 +59,7 @@ def _places(found: Mapping[str, Any], words: Words) -> list[Html]:
     rows = [
         (
             label["label"],
-            Cell(words.count(label["findings"]), label["findings"]),
+            _counted(label.get("findings", label.get("cases")), words),
             *(estimate_cell(label[name], words) for name in _OF_PLACE),
         )
         for label in labels

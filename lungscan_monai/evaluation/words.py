@@ -58,7 +58,7 @@ class Words:
 
     def number(self, value: float, decimals: int = 3) -> str:
         """Return a number with fixed decimals."""
-        return f"{value:,.{decimals}f}".translate(self._signs)
+        return f"{round(value, decimals) + 0.0:,.{decimals}f}".translate(self._signs)
 
     def figures(self, value: float, digits: int = 4) -> str:
         """Return a number with so many significant digits at most."""

@@ -263,15 +263,17 @@ ENGLISH = {
     "measure.pointing_game_called": "pointing game, findings that were called",
     "measure.saliency_inside_called": "share on the finding, findings that were called",
     "measure.iou_called": "overlap (IoU), findings that were called",
+    "measure.probability_whole": "probability of the whole image",
+    "measure.probability_emptied": "probability with everything taken away",
     "measure.deletion": "probability while the salient part is taken away (deletion; low is good)",
-    "measure.deletion_random": "the same in random order",
+    "measure.deletion_random": "deletion in random order",
     "measure.deletion_gain": "deletion: how much the map does better than random (above 0 is good)",
     "measure.insertion": "probability while the salient part is put back (insertion; high is good)",
     "measure.insertion_random": "insertion in random order",
     "measure.insertion_gain": "insertion: how much the map does better than random (above 0 is good)",
     "measure.rank_correlation_head": "likeness of the map with a random head (rank correlation; near 0 is good)",
-    "measure.rank_correlation_head_and_upper_half": "the same, head and upper half random",
-    "measure.rank_correlation_whole_network": "the same, all weights random",
+    "measure.rank_correlation_head_and_upper_half": "rank correlation, head and upper half random",
+    "measure.rank_correlation_whole_network": "rank correlation, all weights random",
     "measure.ssim_head": "likeness of the map with a random head (SSIM; low is good)",
     "measure.ssim_head_and_upper_half": "SSIM, head and upper half random",
     "measure.ssim_whole_network": "SSIM, all weights random",
@@ -413,10 +415,10 @@ ENGLISH = {
     "said.scarce": "{label}: the threshold was chosen on {n_positive} positive and {n_negative} negative cases; "
     "chance decided much",
     "said.few_to_resample": "{n} patients of a class are too few to resample, it needs {n_needed}",
-    "said.shortcut_body": "{n}% of the saliency lies outside the body, which is {n_area}% of the area: look at the "
+    "said.shortcut_body": "{n}% of the saliency lies outside the body, which is {n_area}% of the area; look at the "
     "heatmaps for a shortcut",
-    "said.shortcut_border": "{n}% of the saliency lies in the outer 10 % of the image, where markers are, which is "
-    "{n_area}% of the area: look at the heatmaps for a shortcut",
+    "said.shortcut_border": "{n}% of the saliency lies in the outer {n_border}% of the image, where markers are, "
+    "which is {n_area}% of the area; look at the heatmaps for a shortcut",
     "said.absent": "absent",
     "said.present": "present",
     "said.not_recorded": "not recorded",
@@ -484,5 +486,6 @@ ENGLISH = {
     "said.too_few_for_quantile": "{n} cases are too few for a quantile of {n_quantile}, it needs {n_needed}",
     "said.too_few_patients": "too few patients: some case has fewer than {n} neighbours of other patients",
     "said.undefined_proportion": "{n} successes of {n_trials} trials do not define a proportion",
+    "said.of_label": "{label}: {what}",
 }
 """Texts by key."""

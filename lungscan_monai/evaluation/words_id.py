@@ -269,16 +269,18 @@ INDONESIAN = {
     "measure.pointing_game_called": "permainan menunjuk, temuan yang dinyatakan ada",
     "measure.saliency_inside_called": "bagian pada temuan, temuan yang dinyatakan ada",
     "measure.iou_called": "tumpang tindih (IoU), temuan yang dinyatakan ada",
+    "measure.probability_whole": "probabilitas gambar utuh",
+    "measure.probability_emptied": "probabilitas bila semuanya dihapus",
     "measure.deletion": "probabilitas saat bagian menonjol dihapus (penghapusan; rendah berarti baik)",
-    "measure.deletion_random": "hal yang sama dengan urutan acak",
+    "measure.deletion_random": "penghapusan dengan urutan acak",
     "measure.deletion_gain": "penghapusan: kelebihan peta atas urutan acak (di atas 0 berarti baik)",
     "measure.insertion": "probabilitas saat bagian menonjol dikembalikan (penyisipan; tinggi berarti baik)",
     "measure.insertion_random": "penyisipan dengan urutan acak",
     "measure.insertion_gain": "penyisipan: kelebihan peta atas urutan acak (di atas 0 berarti baik)",
     "measure.rank_correlation_head": "kemiripan peta bila kepala jaringan acak (korelasi peringkat; dekat 0 berarti "
     "baik)",
-    "measure.rank_correlation_head_and_upper_half": "hal yang sama, kepala dan paruh atas acak",
-    "measure.rank_correlation_whole_network": "hal yang sama, semua bobot acak",
+    "measure.rank_correlation_head_and_upper_half": "korelasi peringkat, kepala dan paruh atas acak",
+    "measure.rank_correlation_whole_network": "korelasi peringkat, semua bobot acak",
     "measure.ssim_head": "kemiripan peta bila kepala jaringan acak (SSIM; rendah berarti baik)",
     "measure.ssim_head_and_upper_half": "SSIM, kepala dan paruh atas acak",
     "measure.ssim_whole_network": "SSIM, semua bobot acak",
@@ -422,10 +424,10 @@ INDONESIAN = {
     "said.scarce": "{label}: ambang dipilih pada {n_positive} kasus positif dan {n_negative} kasus negatif; "
     "kebetulan banyak menentukan",
     "said.few_to_resample": "{n} pasien dari satu kelas terlalu sedikit untuk pengambilan ulang, diperlukan {n_needed}",
-    "said.shortcut_body": "{n} % peta panas terletak di luar tubuh, yang luasnya {n_area} %: periksa peta panas "
+    "said.shortcut_body": "{n} % peta panas terletak di luar tubuh, yang luasnya {n_area} %; periksa peta panas "
     "untuk mencari jalan pintas",
-    "said.shortcut_border": "{n} % peta panas terletak di 10 % tepi gambar, tempat penanda, yang luasnya {n_area} "
-    "%: periksa peta panas untuk mencari jalan pintas",
+    "said.shortcut_border": "{n} % peta panas terletak di {n_border} % tepi gambar, tempat penanda, yang luasnya "
+    "{n_area} %; periksa peta panas untuk mencari jalan pintas",
     "said.absent": "tidak ada",
     "said.present": "ada",
     "said.not_recorded": "tidak dicatat",
@@ -496,5 +498,6 @@ INDONESIAN = {
     "said.too_few_for_quantile": "{n} kasus terlalu sedikit untuk kuantil {n_quantile}, diperlukan {n_needed}",
     "said.too_few_patients": "pasien terlalu sedikit: ada kasus dengan kurang dari {n} tetangga dari pasien lain",
     "said.undefined_proportion": "{n} keberhasilan dari {n_trials} percobaan tidak mendefinisikan proporsi",
+    "said.of_label": "{label}: {what}",
 }
 """Texts by key."""

@@ -27,7 +27,7 @@ def test_a_translation_is_not_the_english_text():
     same = {key for key in ENGLISH if ENGLISH[key] == INDONESIAN[key] and re.search("[a-z]{4}", ENGLISH[key])}
     assert same == {
         "fact.datalist_sha256", "fact.model_sha256", "fact.seed", "labels.label", "method.bootstrap", "method.label",
-        "place.data_report", "subgroups.label", "results.other_interval",
+        "place.data_report", "subgroups.label", "results.other_interval", "said.of_label",
     }  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def test_numbers_are_written_as_the_language_writes_them():
     assert (english.percent(0.712), indonesian.percent(0.712)) == ("71.2\u00a0%", "71,2\u00a0%")
     assert (english.figures(0.87764), indonesian.figures(0.87764)) == ("0.8776", "0,8776")
     assert english.number(-0.5, 1) == "\u22120.5"
+    assert english.number(-0.0002) == "0.000"
 
 
 def test_an_estimate_is_told_with_its_interval_or_with_the_reason_why_there_is_none():
