@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed
 from ignite import distributed as idist
 from torch import nn
+
+_LONGEST_WAIT = timedelta(hours=12)
 
 
 def gather(items: Any) -> list[Any]:
@@ -27,9 +30,14 @@ def copy_from_first_rank(module: nn.Module) -> None:
 
 
 def start() -> None:
-    """Join the process group that torchrun announces: NCCL on GPUs, gloo on CPUs."""
+    """Join the process group that torchrun announces: NCCL on GPUs, gloo on CPUs.
+
+    Ranks wait long for rank 0, which reads images for a shared folder and explains cases; of one that died torchrun
+    tells the others at once.
+    """
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        torch.distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
 
 
 def stop() -> None:
