@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from lungscan_monai.gate.codes import READ_CODES, SKIPPED
+
+ROOT = Path(__file__).parents[2]
+
+
+def raised() -> dict[str, str]:
+    """Code -> module of every ReadError of the package; a code is its second argument."""
+    found = {}
+    for path in sorted((ROOT / "lungscan_monai").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ReadError" and len(node.args) > 1:
+                codes = [part.value for part in ast.walk(node.args[1]) if isinstance(part, ast.Constant)]
+                found |= {code: path.name for code in codes}
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_malformed_as_read_error":
+                found[node.args[1].value] = path.name
+    return found
+
+
+def test_every_code_that_is_raised_is_in_the_table_and_the_other_way_round() -> None:
+    assert set(raised()) == set(READ_CODES)
+
+
+def test_codes_are_short_words_and_meanings_are_sentences() -> None:
+    for code, meaning in READ_CODES.items():
+        assert code == code.lower() and " " not in code
+        assert meaning.endswith((".", "...")) and meaning[0].isupper()
+
+
+def test_what_is_skipped_is_a_code() -> None:
+    assert set(READ_CODES) >= SKIPPED
