@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lungscan_monai import __version__
-from lungscan_monai.cli import bundle, checking, comparing, data, listing, predicting, training
+from lungscan_monai.cli import batching, bundle, checking, comparing, data, listing, predicting, training
 from lungscan_monai.cli.console import epilog, set_debugging
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command(epilog=epilog())(training.evaluate)
 app.command(epilog=epilog())(comparing.compare)
 app.command(epilog=epilog())(predicting.predict)
 app.command(epilog=epilog())(predicting.explain)
+app.command(epilog=epilog())(batching.batch)
 app.command(epilog=epilog())(checking.doctor)
 
 

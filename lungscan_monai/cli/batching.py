@@ -1,0 +1,103 @@
+"""`lungscan batch`: a trained model applied to a whole folder, with every file accounted for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lungscan_monai.bundles import find_bundle, require_model
+from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
+
+Bundle = Annotated[
+    str, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle, or its name (`lungscan list`).")
+]
+
+
+@guarded("What is through is recorded; give the same command with --resume to go on.")
+def batch(
+    bundle: Bundle,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Files of any kind, in it and below.")],
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the results.")],
+    labels: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Reference labels of the files: makes a report, too.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Write a heatmap of each decision.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR, if there is one.")] = False,
+    deidentify: Annotated[
+        bool, typer.Option("--deidentify", help="Write pseudonyms in place of file names, UIDs and patients.")
+    ] = False,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Key of the pseudonyms; made in DIR if not given.")
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(metavar="NAME", help="What runs the network: torch, torch-compile, onnx, openvino or auto.")
+    ] = "torch",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="float32, or bfloat16 where no decision changes by it.")
+    ] = "float32",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that read files; one for each processor if not given.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass of the network.")] = 16,
+    check_inputs: Annotated[
+        bool,
+        typer.Option("--check-inputs/--no-check-inputs", help="Give no answer for images unlike the validation cases."),
+    ] = True,
+    json_: Json = False,
+) -> None:
+    """Apply a trained model to all files in and below a folder.
+
+    Every file is accounted for: answered in predictions.csv, or skipped or rejected with a reason in rejects.csv; with
+    rejects the exit code is 3. A run that was stopped goes on with --resume, and ends as if it had not been.
+
+    Examples:
+
+    lungscan batch runs/pneumonia archive/ --output results
+
+    lungscan batch runs/pneumonia archive/ --output results --resume
+
+    lungscan batch runs/pneumonia archive/ --output results --labels labels.csv --explain --deidentify
+    """
+    root = find_bundle(bundle)
+    require_model(root)
+    started = time.monotonic()
+    with working():
+        from lungscan_monai.doctor import require_matching_torchvision
+
+        require_matching_torchvision()
+        from lungscan_monai.inference.batch_run import BatchSettings, run_batch
+
+        settings = BatchSettings(
+            batch_size=batch_size,
+            workers=workers,
+            backend=backend,
+            precision=precision,
+            check_inputs=check_inputs,
+            explain="gradcam" if explain else None,
+            deidentify=deidentify,
+            key=key,
+            labels=labels,
+            resume=resume,
+        )
+        with progress("files") as show:
+            summary = run_batch(root, folder, output, settings, show)
+    _tell(summary, output, time.monotonic() - started, json_)
+    if summary["rejected"]:
+        raise typer.Exit(REJECTED)
+
+
+def _tell(summary: dict[str, Any], output: Path, seconds: float, as_json: bool) -> None:
+    if as_json:
+        print_json({"output": str(output), **summary})
+    else:
+        names = ("found", "done", "assessed", "skipped", "rejected")
+        print_table(["files", "number"], [[name, str(summary[name])] for name in names])
+        for what in ("not_assessable", "skipped_by_code", "rejected_by_code"):
+            if summary[what]:
+                kinds = ", ".join(f"{count} {code}" for code, count in summary[what].items())
+                say(f"{what.removesuffix('_by_code').replace('_', ' ').capitalize()}: {kinds}.")
+        say(f"Results: {output}, in {seconds:.1f} s")
+    say("Research and teaching only. Not for diagnosis.")

@@ -1,0 +1,264 @@
+"""A folder of files through a model: found, admitted, decoded, answered, recorded; nothing lost and nothing twice.
+
+Files are read in some threads while the model answers full batches; what is in memory at a time is bounded by the
+settings. Batches are made in the order of the names and recorded as a whole, so a run that was killed makes, when it
+goes on, the very batches that it would have made, and ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lungscan_monai.data.files import IMAGE_SUFFIXES, files_below, is_hidden
+from lungscan_monai.errors import LungScanError, ReadError, chain_of
+from lungscan_monai.gate.admitting import admit
+from lungscan_monai.gate.codes import SKIPPED as SKIPPED_CODES
+from lungscan_monai.inference.case_model import Answers, CaseModel, Prepared
+from lungscan_monai.inference.image_facts import ImageFacts, facts_of
+from lungscan_monai.inference.ledger import DONE, REJECTED, SKIPPED, Ledger, Outcome
+from lungscan_monai.inference.pseudonyms import Pseudonyms
+from lungscan_monai.saliency.overlay import overlay
+from lungscan_monai.saliency.storing import write_png
+from lungscan_monai.storage import sha256_file
+
+HEATMAPS = "heatmaps"
+"""Name of the folder of heatmaps."""
+
+LONGEST_SIDE = 384
+"""Pixels of the longer side of a heatmap's picture."""
+
+_OUTCOMES_AT_ONCE = 1000
+_FOUND_AT_ONCE = 1000
+
+Show = Callable[[int, int], None]
+"""Is told how many files are through, of how many."""
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file of the folder.
+
+    Args:
+        path: Where it lies.
+        name: What it is called in all that is written.
+        hidden: Whether it, or a folder it lies in, is hidden.
+    """
+
+    path: Path
+    name: str
+    hidden: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What was found out about one file before the model sees it.
+
+    Args:
+        outcome: What becomes of it.
+        facts: Where the image belongs; None unless its outcome is ``"done"``.
+        prepared: The picture; None if there is nothing to assess.
+        entry: The answer, if it is known without the model.
+    """
+
+    outcome: Outcome
+    facts: ImageFacts | None = None
+    prepared: Prepared | None = None
+    entry: dict[str, Any] | None = None
+
+
+class FolderRun:
+    """One pass over a folder.
+
+    Args:
+        model: Answers.
+        folder: The folder.
+        output: Where heatmaps go; what lies in it is not looked at.
+        ledger: Remembers; the run is begun.
+        workers: Threads that read files.
+        pseudonyms: Take the place of names; None leaves names as they are.
+        explain: Method of the heatmaps, None for none.
+    """
+
+    def __init__(
+        self,
+        model: CaseModel,
+        folder: Path,
+        output: Path,
+        ledger: Ledger,
+        workers: int,
+        pseudonyms: Pseudonyms | None = None,
+        explain: str | None = None,
+    ) -> None:
+        self._model, self._folder, self._output, self._ledger = model, folder, output, ledger
+        self._workers, self._pseudonyms, self._method = workers, pseudonyms, explain
+        self._outcomes: list[Outcome] = []
+        self._known: dict[str, dict[str, Any]] = {}
+        self._waiting: dict[str, Examined] = {}
+
+    def run(self, show: Show) -> None:
+        """Bring every file that is not through yet to its end, and record it.
+
+        Raises:
+            OutputError: If something cannot be written; what was recorded before stays.
+        """
+        self._note_found()
+        counts = self._ledger.counts()
+        total = sum(counts.values())
+        done = total - counts["found"]
+        ahead = 2 * self._model.batch_size + self._workers
+        pool = ThreadPoolExecutor(self._workers, "reading")
+        try:
+            for examined in _in_order(pool, self._examined, self._still_waiting(), ahead):
+                self._take(examined)
+                done += 1
+                if len(self._waiting) == self._model.batch_size or len(self._outcomes) == _OUTCOMES_AT_ONCE:
+                    self._commit()
+                    show(done, total)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        self._commit()
+        self._ledger.reject_waiting("missing-file", "the file was there when the run began, and is gone")
+        self._ledger.flush()
+        show(total, total)
+
+    def _files(self) -> Iterator[FoundFile]:
+        output = self._output.resolve()
+        for file in files_below(self._folder):
+            path = self._folder / file
+            if not path.absolute().is_relative_to(output) and not path.resolve().is_relative_to(output):
+                name = printable(str(file))
+                shown = name if self._pseudonyms is None else self._pseudonyms.text("file", name)
+                yield FoundFile(path, shown, is_hidden(file))
+
+    def _note_found(self) -> None:
+        block: list[tuple[str, str]] = []
+        for file in self._files():
+            block.append((file.name, _stamp(file.path)))
+            if len(block) == _FOUND_AT_ONCE:
+                self._ledger.add_found(block)
+                block = []
+        self._ledger.add_found(block)
+
+    def _still_waiting(self) -> Iterator[FoundFile]:
+        return (file for file in self._files() if self._ledger.is_waiting(file.name))
+
+    def _examined(self, file: FoundFile) -> Examined:
+        """Look at one file, and read it if the model can say something about it; any number of threads do this."""
+        if file.hidden:
+            return Examined(Outcome(file.name, SKIPPED, None, "hidden", "is hidden, or lies in a hidden folder"))
+        sha256 = None
+        try:
+            admitted = admit(file.path)
+            sha256 = sha256_file(file.path)
+            facts = facts_of(file.path, admitted)
+            unfit = facts.why_not_assessable(self._model.task)
+            prepared = None if unfit else self._model.prepare(file.path)
+        except LungScanError as error:
+            return Examined(_not_read(file, sha256, error))
+        except OSError as error:
+            reason = f"disk or file cannot be read ({type(error).__name__})"
+            return Examined(Outcome(file.name, REJECTED, sha256, "unreadable", reason))
+        except RuntimeError as error:  # MONAI's, around whatever a transform of the bundle raised
+            reason = f"could not be brought into the form that the network takes ({type(chain_of(error)[-1]).__name__})"
+            return Examined(Outcome(file.name, REJECTED, sha256, "not-usable", reason))
+        entry = {"code": unfit[0], "reason": unfit[1]} if unfit else None
+        return Examined(Outcome(file.name, DONE, sha256), facts.under(self._pseudonyms), prepared, entry)
+
+    def _take(self, examined: Examined) -> None:
+        outcome = examined.outcome
+        self._outcomes.append(outcome)
+        if outcome.state != DONE or self._is_known(outcome.sha256):
+            return
+        if examined.entry is None:
+            self._waiting[outcome.sha256] = examined
+        else:
+            self._known[outcome.sha256] = _complete(examined.entry, examined.facts)
+
+    def _is_known(self, sha256: str) -> bool:
+        return sha256 in self._waiting or sha256 in self._known or self._ledger.has_answer(sha256)
+
+    def _commit(self) -> None:
+        if self._waiting:
+            self._known |= self._answered()
+        self._ledger.commit(self._outcomes, self._known)
+        self._outcomes, self._known, self._waiting = [], {}, {}
+
+    def _answered(self) -> dict[str, dict[str, Any]]:
+        images = np.stack([examined.prepared.image for examined in self._waiting.values()])
+        answers = self._model.answer(images)
+        heatmaps = self._heatmaps(images, answers) if self._method else {}
+        return {
+            sha256: _complete(self._model.entry(answers, index), examined.facts, heatmaps.get(sha256))
+            for index, (sha256, examined) in enumerate(self._waiting.items())
+        }
+
+    def _heatmaps(self, images: np.ndarray, answers: Answers) -> dict[str, str]:
+        """Write the heatmap of the label that each case leads with; return the paths by content."""
+        maps = self._model.explain_together(images, answers.leading, self._method)
+        written = {}
+        for index, (sha256, examined) in enumerate(self._waiting.items()):
+            if answers.unfamiliar[index] is None:
+                written[sha256] = f"{HEATMAPS}/{sha256[:2]}/{sha256}.png"
+                picture = cv2.resize(images[index, 0], _picture_size(examined.prepared.shape))
+                write_png(self._output / written[sha256], overlay(np.clip(picture, 0, 1), maps[index]))
+        return written
+
+
+def printable(name: str) -> str:
+    """Return a file's name as text that can be stored; bytes that are no UTF-8 are written as they are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: Callable[[FoundFile], Examined], files: Iterator[FoundFile], ahead: int
+) -> Iterator[Examined]:
+    """Give the results in the order of the files, at most so many of them ahead."""
+    running: deque[Future[Examined]] = deque()
+    for file in files:
+        running.append(pool.submit(work, file))
+        if len(running) == ahead:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+def _stamp(path: Path) -> str:
+    """Return what changes when a file does; empty if it cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+def _not_read(file: FoundFile, sha256: str | None, error: LungScanError) -> Outcome:
+    if not isinstance(error, ReadError):
+        return Outcome(file.name, REJECTED, sha256, "not-usable", "the model cannot take such a picture")
+    if error.code == "unknown-format" and _is_named_otherwise(file.path):
+        return Outcome(file.name, SKIPPED, sha256, "other-file", "is no image, and is not named like one")
+    state = SKIPPED if error.code in SKIPPED_CODES else REJECTED
+    return Outcome(file.name, state, sha256, error.code, error.reason)
+
+
+def _is_named_otherwise(path: Path) -> bool:
+    """Tell whether a suffix says that a file is no image; without one, or with a number for it, it could be DICOM."""
+    suffix = path.suffix[1:]
+    return bool(suffix) and not suffix.isdecimal() and not path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def _complete(entry: dict[str, Any], facts: ImageFacts, heatmap: str | None = None) -> dict[str, Any]:
+    return {**entry, **facts.entry(), "heatmap": heatmap}
+
+
+def _picture_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return width and height of a heatmap's picture, in the proportions of the image."""
+    scale = LONGEST_SIDE / max(shape)
+    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))

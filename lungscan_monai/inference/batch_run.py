@@ -1,0 +1,226 @@
+"""A batch from beginning to end: one output folder, one run at a time, results that add up."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lungscan_monai import __version__
+from lungscan_monai.errors import ConfigError, DataError, OutputError
+from lungscan_monai.inference.batch import FolderRun, Show
+from lungscan_monai.inference.batch_report import Labels, read_labels, write_evaluation
+from lungscan_monai.inference.batch_tables import write_tables
+from lungscan_monai.inference.case_model import CaseModel
+from lungscan_monai.inference.ledger import DONE, FOUND, LEDGER_NAME, Ledger
+from lungscan_monai.inference.pseudonyms import Pseudonyms, load_key, own_key
+from lungscan_monai.model_files import CALIBRATION_NAME, INPUT_CHECK_NAME, OPERATING_POINTS_NAME
+from lungscan_monai.saliency.cams import require_method
+from lungscan_monai.storage import require_writable, sha256_file, write_json
+from lungscan_monai.task import load_task
+
+SUMMARY = "summary.json"
+_LOCK = ".lock"
+_FITTED = (CALIBRATION_NAME, OPERATING_POINTS_NAME, INPUT_CHECK_NAME)
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How a batch is done.
+
+    Args:
+        batch_size: Images in one forward pass.
+        workers: Threads that read files; None takes one for each processor.
+        backend: As :class:`~lungscan_monai.inference.predictor.Predictor` takes it.
+        precision: The same.
+        check_inputs: The same.
+        explain: Method of the heatmaps, None for none.
+        deidentify: Whether pseudonyms stand for file names, UIDs and patients.
+        key: File with the key of the pseudonyms; None makes one in the output folder.
+        labels: Table of reference labels, None without an evaluation.
+        resume: Whether a run that is there is to go on.
+
+    Raises:
+        ConfigError: If a number is not above 0, or a key is given for nothing.
+        SaliencyError: If there is no such method.
+    """
+
+    batch_size: int = 16
+    workers: int | None = None
+    backend: str = "torch"
+    precision: str = "float32"
+    check_inputs: bool = True
+    explain: str | None = None
+    deidentify: bool = False
+    key: Path | None = None
+    labels: Path | None = None
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or (self.workers is not None and self.workers < 1):
+            raise ConfigError(f"batch size {self.batch_size} and workers {self.workers} must be at least 1")
+        if self.key is not None and not self.deidentify:
+            raise ConfigError(
+                "a key was given, but nothing is to be pseudonymised; add deidentify, or leave out the key"
+            )
+        if self.explain is not None:
+            require_method(self.explain)
+
+
+def run_batch(
+    bundle_root: str | os.PathLike,
+    folder: str | os.PathLike,
+    output: str | os.PathLike,
+    settings: BatchSettings | None = None,
+    show: Show = lambda done, total: None,
+) -> dict[str, Any]:
+    """Apply a trained bundle to all files in and below a folder.
+
+    Args:
+        bundle_root: The bundle.
+        folder: Read only.
+        output: Gets `predictions.csv`, `predictions.jsonl`, `rejects.csv`, `series.csv`, `summary.json`, `heatmaps/`,
+            `evaluation/`, and the ledger.
+        settings: How; the usual way if None.
+        show: Is told how many files are through, of how many.
+
+    Returns:
+        What `summary.json` holds; ``found == done + skipped + rejected``.
+
+    Raises:
+        DataError: If there is no such folder, or the labels cannot be used.
+        OutputError: If the output cannot be written, or belongs to another run; what was recorded stays.
+        ConfigError: If a setting is wrong.
+        CheckpointError: If there is no trained model, or it is damaged.
+    """
+    folder, output, settings = Path(folder), Path(output), settings or BatchSettings()
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder")
+    require_writable(output)
+    with _only_run(output), Ledger(output) as ledger:
+        recorded = ledger.settings()
+        if recorded and not settings.resume:
+            raise OutputError(
+                f"{output}: {_described(ledger)}; give --resume to go on with it, or another output folder"
+            )
+        _remove_unfinished(output)
+        pseudonyms = _pseudonyms(output, settings)
+        labels = _labels(settings, folder, bundle_root, pseudonyms)
+        model = _model(bundle_root, settings, recorded)
+        ledger.begin(_identity(Path(bundle_root), folder, model, settings, pseudonyms))
+        workers = settings.workers or os.cpu_count() or 1
+        FolderRun(model, folder, output, ledger, workers, pseudonyms, settings.explain).run(show)
+        write_tables(ledger, model, output)
+        report = None if labels is None else write_evaluation(ledger, model, labels, output)
+        summary = _summary(ledger, model, report)
+        write_json(output / SUMMARY, summary)
+    return summary
+
+
+@contextmanager
+def _only_run(output: Path) -> Iterator[None]:
+    """Keep the output folder for this run; the lock ends with the process, however that ends."""
+    lock = FileLock(output / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        described = "another run is about to begin"
+        if (output / LEDGER_NAME).exists():
+            with Ledger(output) as ledger:
+                described = _described(ledger)
+        raise OutputError(
+            f"{output}: {described}, and is at work; wait for it, or choose another output folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_unfinished(output: Path) -> None:
+    """Remove the files that a run was writing when it was killed."""
+    for path in output.rglob(".*.part"):
+        path.unlink()
+
+
+def _described(ledger: Ledger) -> str:
+    run, counts = ledger.settings(), ledger.counts()
+    model = f"model {run['model_sha256'][:12]} of {run['task']}" if run else "a model"
+    return f"here is a run of {model}, {sum(counts.values()) - counts[FOUND]} of {sum(counts.values())} files through"
+
+
+def _pseudonyms(output: Path, settings: BatchSettings) -> Pseudonyms | None:
+    if not settings.deidentify:
+        return None
+    return Pseudonyms(own_key(output) if settings.key is None else load_key(settings.key))
+
+
+def _labels(
+    settings: BatchSettings, folder: Path, bundle_root: str | os.PathLike, pseudonyms: Pseudonyms | None
+) -> Labels | None:
+    if settings.labels is None:
+        return None
+    return read_labels(settings.labels, folder, load_task(bundle_root), pseudonyms)
+
+
+def _model(bundle_root: str | os.PathLike, settings: BatchSettings, recorded: dict[str, Any]) -> CaseModel:
+    """Load the model; a run that goes on takes the backend that it began with, where it may choose."""
+    backend, precision = settings.backend, settings.precision
+    if backend == "auto" and recorded:
+        backend, precision = recorded["backend"], recorded["computed_in"]
+    return CaseModel(
+        bundle_root,
+        batch_size=settings.batch_size,
+        check_inputs=settings.check_inputs,
+        backend=backend,
+        precision=precision,
+    )
+
+
+def _identity(
+    root: Path, folder: Path, model: CaseModel, settings: BatchSettings, pseudonyms: Pseudonyms | None
+) -> dict[str, Any]:
+    """Return all that the results depend on, but for the files themselves; no name of the folder."""
+    models = root / "models"
+    fitted = {name: sha256_file(models / name) for name in _FITTED if (models / name).exists()}
+    return {
+        "task": model.task.name,
+        "task_version": model.task.version,
+        "model_sha256": model.model_sha256,
+        "fitted": hashlib.sha256(repr(sorted(fitted.items())).encode()).hexdigest(),
+        "backend": model.backend.name,
+        "computed_in": model.backend.precision,
+        "engine": model.backend.engine,
+        "batch_size": settings.batch_size,
+        "check_inputs": settings.check_inputs,
+        "explain": settings.explain,
+        "pseudonyms": pseudonyms and pseudonyms.fingerprint,
+        "folder": hashlib.sha256(os.fsencode(folder.resolve())).hexdigest(),
+        "version": __version__,
+    }
+
+
+def _summary(ledger: Ledger, model: CaseModel, report: dict[str, Any] | None) -> dict[str, Any]:
+    counts = ledger.counts()
+    return {
+        "found": sum(counts.values()),
+        **{state: count for state, count in counts.items() if state != FOUND},
+        "assessed": counts[DONE] - sum(ledger.not_assessable().values()),
+        "not_assessable": ledger.not_assessable(),
+        **{f"{state}_by_code": codes for state, codes in ledger.codes().items()},
+        "different_contents": ledger.contents(),
+        "task": model.task.name,
+        "task_version": model.task.version,
+        "model_sha256": model.model_sha256,
+        "backend": model.backend.facts,
+        "calibrated": model.calibration is not None,
+        "operating_points": {label: asdict(point) for label, point in model.operating_points.items()},
+        "evaluated": None if report is None else report["sections"]["test"]["cases"],
+        "version": __version__,
+    }
