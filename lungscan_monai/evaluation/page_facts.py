@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from lungscan_monai.evaluation.words import Words
-from lungscan_monai.pages import Cell, Html, element, joined, paragraph, table
+from lungscan_monai.pages import Cell, Html, element, joined, note, paragraph, table
 
 ENOUGH_CASES = 100
 """Positive and negative cases that an evaluation wants at least (Collins et al., Stat. Med. 2016; 35: 214-226)."""
 
 _NAMED_AT_MOST = 20
+_STANDING_OUT = 4
 
 
 def evaluated(report: dict[str, Any], words: Words) -> list[Html]:
@@ -124,8 +125,9 @@ def limits(report: dict[str, Any], words: Words) -> list[Html]:
 
 
 def warnings(report: dict[str, Any], words: Words) -> Html:
-    """Return the report's warnings, each standing out."""
+    """Return the report's warnings: a few each standing out, many as one list."""
     sentences = [words.said(warning) for warning in report["warnings"]]
-    return joined(
-        element("p", element("strong", words("warning")), " ", text, class_="note warning") for text in sentences
-    )
+    if len(sentences) <= _STANDING_OUT:
+        return joined(note(words("warning"), sentence, "warning") for sentence in sentences)
+    heading = element("strong", words("warnings", n=words.count(len(sentences))))
+    return element("div", heading, bullets(sentences), class_="note warning")

@@ -6,6 +6,7 @@ ENGLISH = {
     "title.of": "Evaluation report: {task}",
     "contents": "Sections",
     "warning": "Warning:",
+    "warnings": "{n} warnings:",
     "not_for_diagnosis": "Research use only. Not for diagnosis.",
     "not_for_diagnosis.why": "These numbers describe one model on the data named here; no clinical decision may "
     "rest on them.",

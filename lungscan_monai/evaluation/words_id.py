@@ -6,6 +6,7 @@ INDONESIAN = {
     "title.of": "Laporan evaluasi: {task}",
     "contents": "Bagian",
     "warning": "Peringatan:",
+    "warnings": "{n} peringatan:",
     "not_for_diagnosis": "Hanya untuk penelitian. Bukan untuk diagnosis.",
     "not_for_diagnosis.why": "Angka-angka ini menggambarkan satu model pada data yang disebutkan di sini; tidak ada "
     "keputusan klinis yang boleh didasarkan padanya.",
@@ -489,8 +490,8 @@ INDONESIAN = {
     "ketidakpastiannya",
     "said.too_few_for_calibration": "{n} kasus terlalu sedikit untuk menyesuaikan kalibrasi, diperlukan {n_needed}",
     "said.too_few_of_a_class": "kalibrasi memerlukan {n} kasus dari setiap kelas, yang ada {what}",
-    "said.counts_of": "{n} dari {name}, {others}",
-    "said.count_of": "{n} dari {name}",
+    "said.counts_of": "{n} {name}, {others}",
+    "said.count_of": "{n} {name}",
     "said.slope": "kemiringan yang diperoleh {n}: probabilitas yang lebih tinggi tidak sejalan dengan temuan",
     "said.specificity_not_reached": "spesifisitas {n} hanya tercapai bila tidak ada kasus yang dinyatakan positif: "
     "terlalu banyak skor tertinggi milik kasus negatif",

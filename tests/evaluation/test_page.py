@@ -157,6 +157,13 @@ def test_what_is_not_computable_is_said_with_its_reason_in_both_languages(pages)
     assert "karena hanya ada satu kelas (0 kasus positif, 90 kasus negatif)" in pages["multilabel", "id"]
 
 
+def test_many_warnings_are_one_list(reports):
+    few, many = (render_page(reports["binary"] | {"warnings": ["x"] * n}) for n in (4, 23))
+    assert few.count("Warning:") == 4
+    assert "23 warnings:" in many
+    assert "Warning:" not in many
+
+
 def test_explanations_are_shown_with_what_chance_would_give(pages):
     english = PageReader(pages["binary", "en"]).texts
     start = english.index("the peak of the map lies on the finding (pointing game)")
