@@ -307,7 +307,15 @@ def test_evaluation_leaves_report_figures_predictions_and_explanations(trained):
     with (root / "eval" / "predictions.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 24
     index = json.loads((root / "eval" / "explanations" / "index.json").read_text())
-    assert len(index) == 12 or len(index["cases"]) == 12
+    assert len({entry["case"] for entry in index}) == 12
+    gallery = [
+        entry
+        for label in report["error_gallery"]
+        for kind in ("false_positives", "false_negatives", "confident")
+        for entry in label[kind]
+    ]
+    assert gallery and all((root / "eval" / entry["heatmap"]).is_file() for entry in gallery)
+    assert report["explanations"]["faithfulness"]["cases"] == 12
     assert (root / "eval" / "report.md").is_file() and list((root / "eval" / "figures").glob("*.png"))
 
 

@@ -24,12 +24,14 @@ def test_a_model_is_trained_evaluated_and_used_from_the_command_line(tmp_path):
     options = ["--datalist", data["datalist"], "--output", root, "--epochs", 1, *SMALL]
     assert answer_of("train", "pneumonia_cxr_classification", *options)["bundle"] == str(root)
 
-    evaluate = ["--datalist", data["datalist"], "--explain", 2, "-o", "resamples=50"]
+    evaluate = ["--datalist", data["datalist"], "--explain", 2, "-o", "resamples=50", "-o", "errors_shown=1"]
     report = answer_of("evaluate", root, *evaluate)
     model_sha256 = sha256_file(root / "models" / "model.pt")
     assert report["facts"]["model_sha256"] == model_sha256
     assert 0 <= report["labels"][0]["metrics"]["roc_auc"]["value"] <= 1
-    assert len(list((root / "eval" / "explanations").rglob("*.png"))) == 2
+    explanations = json.loads((root / "eval" / "report.json").read_text(encoding="utf-8"))["explanations"]
+    assert explanations["cases"] >= 2 and explanations["localisation"]["cases"] > 0
+    assert len(list((root / "eval" / "explanations" / "overlays").glob("*.png"))) == explanations["heatmaps"]
 
     (tmp_path / "bad.dcm").write_bytes(b"not an image")
     dicom = sorted((tmp_path / "data" / "dicom").glob("*.dcm"))[:2]

@@ -73,9 +73,9 @@ def test_the_new_task_is_listed_with_its_labels(bundle, monkeypatch):
 def test_the_new_task_is_trained_evaluated_put_on_its_card_and_used(bundle, tmp_path):
     datalist, run = spots(tmp_path, metadata_of(bundle)), tmp_path / "run"
     answer_of("train", bundle, "-d", datalist, "--output", run, "--epochs", 1, "-o", "head_epochs=2", *SMALL)
-    report = answer_of("evaluate", run, "-d", datalist, "--explain", 3, "-o", "resamples=50")
+    report = answer_of("evaluate", run, "-d", datalist, "--explain", 3, "-o", "resamples=50", "-o", "errors_shown=0")
     assert [label["label"] for label in report["labels"]] == list(LABELS)
-    assert len(list((run / "eval" / "explanations").rglob("*.png"))) == 3
+    assert len(list((run / "eval" / "explanations" / "overlays").glob("*.png"))) == 3
 
     card = Path(answer_of("bundle", "card", run, "-d", datalist)["card"]).read_text(encoding="utf-8")
     model = report["facts"]["model_sha256"]

@@ -19,9 +19,10 @@ from monai.engines import SupervisedEvaluator
 from lungscan_monai import __version__
 from lungscan_monai.checkpoints import load_weights, unwrapped
 from lungscan_monai.data.datalist import datalist_sha256, load_datalist
-from lungscan_monai.errors import ConfigError, NotComputableError
+from lungscan_monai.errors import NotComputableError
 from lungscan_monai.evaluation.calibrating import calibrated, fit_calibration
-from lungscan_monai.evaluation.explaining import explain_cases
+from lungscan_monai.evaluation.explaining import EvaluationExplainer, Explained
+from lungscan_monai.evaluation.explanation_plan import ExplanationSettings
 from lungscan_monai.evaluation.input_check import check_facts, fitted_check, no_check
 from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.evaluation.report import build_report
@@ -37,7 +38,6 @@ from lungscan_monai.fitted import (
 )
 from lungscan_monai.handlers.pooled_features import PooledFeatures
 from lungscan_monai.handlers.predictions import PredictionMetric
-from lungscan_monai.metrics.decisions import leading_labels
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.metrics.scaling import Calibration
 from lungscan_monai.storage import require_writable
@@ -67,8 +67,7 @@ class Evaluation:
             not, or without validation cases, those stored with the model are applied.
         input_check: Share of the validation cases that shall count as familiar inputs, in (0, 1), for instance 0.995;
             None makes no check.
-        explain: Which test cases are explained: ``"all"``, ``"none"``, or how many (spread evenly).
-        method: Name of the CAM method.
+        explanations: What is explained, how, and what is measured of it; the usual way if None.
     """
 
     def __init__(
@@ -84,11 +83,8 @@ class Evaluation:
         calibrate: bool = True,
         refit: bool = True,
         input_check: float | None = None,
-        explain: str | int = "all",
-        method: str = "gradcam",
+        explanations: ExplanationSettings | None = None,
     ) -> None:
-        if explain not in ("all", "none") and not (isinstance(explain, int) and explain >= 0):
-            raise ConfigError(f"explain is {explain!r}, expected 'all', 'none' or a number of cases")
         self.evaluator = evaluator
         self.metric = metric
         self.dataset = dataset
@@ -100,8 +96,7 @@ class Evaluation:
         self.calibrate = calibrate
         self.refit = refit
         self.input_check = input_check
-        self.explain = explain
-        self.method = method
+        self.explanations = explanations or ExplanationSettings()
 
     def run(self) -> dict[str, Any]:
         """Evaluate, write predictions, report, figures and explanations, and return the report; empty on other ranks.
@@ -143,9 +138,11 @@ class Evaluation:
             save_calibration(folder, calibration, model_sha256)
             save_operating_points(folder, _points(report), model_sha256, calibration)
         report["input_check"] = self._checked(raw, features, fits, model_sha256)
-        chosen = self._chosen()
-        if chosen:
-            report["explanations"] = self._explained(predictions, report, chosen, calibration, model_sha256)
+        explained = self._explained(predictions, report, calibration, model_sha256)
+        report["warnings"] += explained.warnings
+        report["error_gallery"] = explained.gallery
+        if explained.explanations is not None:
+            report["explanations"] = explained.explanations
         write_report(report, self.output_dir)
         logger.info("report: %s", self.output_dir / "report.md")
         return report
@@ -178,36 +175,20 @@ class Evaluation:
         return {case.id: case.facts for case in load_datalist(self.datalist).cases(self.settings.test_section)}
 
     def _explained(
-        self,
-        predictions: Predictions,
-        report: dict[str, Any],
-        chosen: list[int],
-        calibration: Calibration | None,
-        model_sha256: str,
-    ) -> dict[str, Any]:
-        """Explain the label that each chosen case leads with."""
-        threshold = report["labels"][0]["operating_point"]["threshold"]
-        leading = leading_labels(predictions.probabilities, self.task.kind, threshold)
-        label_of = dict(zip(predictions.case_ids, leading.tolist(), strict=True))
-        return explain_cases(
+        self, predictions: Predictions, report: dict[str, Any], calibration: Calibration | None, model_sha256: str
+    ) -> Explained:
+        explainer = EvaluationExplainer(
             unwrapped(self.evaluator.network),
             self.dataset,
-            chosen,
-            [label_of[self.dataset.data[index]["case"]] for index in chosen],
+            predictions.section(self.settings.test_section),
+            [label["operating_point"]["threshold"] for label in report["labels"]],
             self.task,
-            self.output_dir / "explanations",
-            method=self.method,
-            model_sha256=model_sha256,
-            calibration=calibration,
+            self._case_facts(),
+            calibration,
+            self.explanations,
+            self.settings,
         )
-
-    def _chosen(self) -> list[int]:
-        test = [index for index, record in enumerate(self.dataset.data) if record["section"] == "test"]
-        if self.explain == "none":
-            return []
-        if self.explain == "all" or self.explain >= len(test):
-            return test
-        return [test[position] for position in np.linspace(0, len(test) - 1, self.explain).round().astype(int)]
+        return explainer.run(self.output_dir, model_sha256)
 
     def _facts(self, model_sha256: str) -> dict[str, Any]:
         versions = {name: importlib.metadata.version(name) for name in _PACKAGES}

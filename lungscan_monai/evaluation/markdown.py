@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lungscan_monai.evaluation.decision_tables import abstaining, calibration, operating_points, subgroups
+from lungscan_monai.evaluation.explanation_tables import error_gallery, explanations
 from lungscan_monai.evaluation.result_tables import results_in_tables
 from lungscan_monai.evaluation.wording import cell, in_words, table
 
@@ -42,7 +43,8 @@ def render_markdown(report: dict[str, Any], figures: Iterable[str] = ()) -> str:
         _section("## Subgroups", subgroups(report)),
         _section("## Unfamiliar inputs", _input_check(report.get("input_check"))),
         _figures(figures),
-        _explanations(report),
+        _section("## Explanations", explanations(report)),
+        _section("## Surest answers, wrong and right", error_gallery(report)),
         "## How the numbers were made\n\n" + _method(report),
         "## Facts\n\n" + _facts(report["facts"]),
     ]
@@ -94,26 +96,6 @@ def _input_check(found: dict[str, Any] | None) -> str:
 def _figures(names: Iterable[str]) -> str:
     shown = [f"![{_FIGURES[name]}](figures/{name})\n\n*{_FIGURES[name]}*" for name in names]
     return "\n\n".join(["## Figures", *shown]) if shown else ""
-
-
-def _explanations(report: dict[str, Any]) -> str:
-    found = report.get("explanations")
-    if not found:
-        return ""
-    return (
-        f"## Explanations\n\n{found['cases']} case(s) explained by {cell(found['method'])}: "
-        f"see the folder [{cell(found['folder'])}]({found['folder']})." + _pointing_game(found.get("pointing_game"))
-    )
-
-
-def _pointing_game(game: dict[str, Any] | None) -> str:
-    if game is None:
-        return ""
-    return (
-        "\n\nPointing game, the share of cases with a known lesion in which the peak of the map lies on it: "
-        f"{in_words(game)}; n = {game['n']}, the cases whose finding was called and explained; {game['missed']} more "
-        "with a lesion were called otherwise."
-    )
 
 
 def _method(report: dict[str, Any]) -> str:

@@ -40,8 +40,8 @@ def choose_labels(scores: torch.Tensor, label_indices: LabelChoice) -> torch.Ten
 
     Args:
         scores: Shape ``(B, n_labels)``.
-        label_indices: One index for all cases, one for each case ``(B,)``, several for each ``(B, K)``, None for the label
-            with the highest score, or a function that takes the scores and returns the indices.
+        label_indices: One index for all cases, one for each case ``(B,)``, several for each ``(B, K)``, None for the
+            label with the highest score, or a function that takes the scores and returns the indices.
 
     Returns:
         Indices, shape ``(B, K)``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,8 +14,8 @@ import cv2
 import numpy as np
 
 from lungscan_monai.errors import OutputError, SaliencyError
-from lungscan_monai.saliency.measures import iou, peak, pointing_game
-from lungscan_monai.saliency.overlay import overlay, resize_map
+from lungscan_monai.saliency.measures import agreement, peak
+from lungscan_monai.saliency.overlay import as_rgb, overlay, resize_map
 from lungscan_monai.storage import replacing, write_json
 
 INDEX_NAME = "index.json"
@@ -39,6 +40,8 @@ def safe_name(case_id: str, label_name: str) -> str:
 
 class ExplanationStore:
     """Write explanations into a folder: ``overlays/*.png``, ``maps/*.npy`` and, at the end, ``index.json``.
+
+    Pictures without colours go to ``pictures/*.png`` where they are asked for.
 
     An overlay has the resolution of its image; an array has that of the network's input, as float16 in [0, 1].
     The index is a list with one record for each explanation, in the order in which they came.
@@ -80,7 +83,8 @@ class ExplanationStore:
 
         Returns:
             Its record: case, label, probability, method, layer, model_sha256, overlay and map (paths from the folder),
-            peak ([row, column] in the image, None for a map of zeros); with a mask also hit and iou (top 20 %).
+            peak ([row, column] in the image, None for a map of zeros); with a mask also the fields of
+            :class:`~lungscan_monai.saliency.measures.Agreement`.
 
         Raises:
             OutputError: If a file cannot be written.
@@ -104,12 +108,30 @@ class ExplanationStore:
             "peak": peak(full),
         }
         if mask is not None:
-            record |= {"hit": pointing_game(full, mask), "iou": iou(full, mask)}
+            record |= asdict(agreement(full, mask))
         write_png(self.folder / record["overlay"], overlay(image, saliency))
         with replacing(self.folder / record["map"]) as part, part.open("wb") as stream:
             np.save(stream, saliency.astype(np.float16))
         self._records[name] = record
         return record
+
+    def add_picture(self, case_id: str, image: np.ndarray) -> str:
+        """Store an image as it is, for a page that shows it beside its overlay.
+
+        Args:
+            case_id: Which case.
+            image: Shape ``(H, W)`` or ``(C, H, W)``, in [0, 1].
+
+        Returns:
+            Path of the PNG, from the folder.
+
+        Raises:
+            OutputError: If the file cannot be written.
+            ShapeError: If the image has the wrong shape.
+        """
+        path = f"pictures/{safe_name(case_id, '')}.png"
+        write_png(self.folder / path, np.rint(np.clip(as_rgb(image), 0, 1) * 255).astype(np.uint8))
+        return path
 
     def close(self) -> None:
         """Write the index of what was added.

@@ -13,8 +13,9 @@ from monai.engines import SupervisedEvaluator
 
 from lungscan_monai.checkpoints import CheckpointStore
 from lungscan_monai.data.datalist import Case, Datalist
-from lungscan_monai.errors import ConfigError, LungScanWarning
+from lungscan_monai.errors import LungScanWarning
 from lungscan_monai.evaluation.evaluating import Evaluation
+from lungscan_monai.evaluation.explanation_plan import ExplanationSettings
 from lungscan_monai.evaluation.predictions import load_predictions
 from lungscan_monai.evaluation.settings import ReportSettings
 from lungscan_monai.fitted import load_calibration, load_input_check, load_operating_points
@@ -68,7 +69,7 @@ class Rig:
             postprocessing=Probabilitiesd("pred", self.task),
             key_val_metric={"roc_auc": metric},
         )
-        options = {"settings": SETTINGS, "explain": "none", **options}
+        options = {"settings": SETTINGS, "explanations": ExplanationSettings("none"), **options}
         model = self.folder / "models" / "model.pt"
         parts = (evaluator, metric, dataset, self.task, model, self.datalist, self.folder / name)
         return Evaluation(*parts, **options).run()
@@ -161,7 +162,10 @@ def test_a_calibration_that_is_not_wanted_is_taken_away(tmp_path):
     assert load_operating_points(rig.models, rig.sha256, None)
 
 
-def test_a_wrong_number_of_explanations_is_refused_before_anything_runs(tmp_path):
-    rig = Rig(tmp_path, "binary", {"validation": 4, "test": 4})
-    with pytest.raises(ConfigError, match="expected 'all', 'none' or a number"):
-        rig.run(explain="some")
+def test_the_surest_errors_are_listed_even_where_nothing_is_explained(tmp_path):
+    report = Rig(tmp_path, "binary", {"validation": 40, "test": 20}).run()
+    assert "explanations" not in report
+    (gallery,) = report["error_gallery"]
+    assert gallery["label"] == "Pneumonia"
+    listed = [entry for kind in ("false_positives", "false_negatives", "confident") for entry in gallery[kind]]
+    assert listed and all(entry["heatmap"] is None for entry in listed)

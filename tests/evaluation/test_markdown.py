@@ -54,33 +54,6 @@ def test_a_name_cannot_break_a_table_or_bring_html_in():
     assert "<script>" not in page
 
 
-def test_explanations_are_linked_where_there_are_any():
-    report = build_report(binary(), ReportSettings(n_resamples=20))
-    assert "## Explanations" not in render_markdown(report)
-    report["explanations"] = {"folder": "explanations", "method": "gradcam", "layer": "features", "cases": 12}
-    assert "12 case(s) explained by gradcam: see the folder [explanations](explanations)" in render_markdown(report)
-
-
-def explanations_section(pointing_game):
-    report = build_report(binary(), ReportSettings(n_resamples=20))
-    report["explanations"] = {
-        "folder": "explanations", "method": "gradcam", "layer": "x", "cases": 9, "pointing_game": pointing_game,
-    }  # fmt: skip
-    return render_markdown(report).split("## Explanations\n\n")[1].split("\n\n##")[0]
-
-
-def test_the_page_says_in_how_many_cases_the_explanation_points_at_the_lesion():
-    game = {"value": 0.5, "low": 0.0945, "high": 0.9055, "n": 2, "missed": 1}
-    text = explanations_section(game)
-    assert "0.500 (0.095 to 0.905); n = 2" in text
-    assert "1 more" in text
-    assert "not computable because x" in explanations_section({"not_computable": "because x", "n": 0, "missed": 1})
-
-
-def test_without_masks_the_page_says_nothing_of_lesions():
-    assert "lesion" not in explanations_section(None)
-
-
 def test_the_page_tells_what_a_calibration_changed():
     predictions = binary()
     calibration = fit_calibration(predictions, "validation")
