@@ -1,4 +1,7 @@
-"""Does a backend answer as PyTorch does in float32: probabilities within a tolerance, and every decision the same."""
+"""Does a backend answer as PyTorch does in float32: numbers within tolerances, and every decision the same.
+
+Probabilities are what counts; but those of a sure network are near 0 or 1 whatever happens, so logits are compared too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ import numpy as np
 
 TOLERANCES = {"float32": 1e-3, "bfloat16": 2e-2}
 """Largest difference of any probability that is accepted, by the precision of the backend."""
+
+LOGIT_TOLERANCES = {"float32": 1e-3, "bfloat16": 5e-2}
+"""Largest difference of any logit that is accepted, as a share of the largest logit (of 1 where all are smaller)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,20 +40,28 @@ class Agreement:
 
     Args:
         largest_difference: Of any probability, in [0, 1]; infinite if one is not a number.
+        logit_difference: Of any logit, as a share of the largest; infinite if one is not a number.
         changed_decisions: Cases that are decided otherwise.
         samples: Cases compared.
-        tolerance: Largest difference that is accepted.
+        precision: A name in :data:`TOLERANCES`.
     """
 
     largest_difference: float
+    logit_difference: float
     changed_decisions: int
     samples: int
-    tolerance: float
+    precision: str
+
+    @property
+    def tolerance(self) -> float:
+        """Largest difference of any probability that is accepted."""
+        return TOLERANCES[self.precision]
 
     @property
     def holds(self) -> bool:
         """Whether the backend may be used."""
-        return self.largest_difference <= self.tolerance and self.changed_decisions == 0
+        near = self.logit_difference <= LOGIT_TOLERANCES[self.precision]
+        return near and self.largest_difference <= self.tolerance and self.changed_decisions == 0
 
     @property
     def facts(self) -> dict[str, float]:
@@ -57,7 +71,8 @@ class Agreement:
     def __str__(self) -> str:
         return (
             f"probabilities differ by up to {self.largest_difference:.2g} from PyTorch's in float32 (accepted: "
-            f"{self.tolerance:g}), and {self.changed_decisions} of {self.samples} decisions change"
+            f"{self.tolerance:g}), logits by {self.logit_difference:.2g} of their size (accepted: "
+            f"{LOGIT_TOLERANCES[self.precision]:g}), and {self.changed_decisions} of {self.samples} decisions change"
         )
 
 
@@ -71,7 +86,16 @@ def compare(expected: np.ndarray, found: np.ndarray, judge: Judge, precision: st
         precision: A name in :data:`TOLERANCES`.
     """
     reference, other = judge(expected), judge(found)
-    difference = float(np.max(np.abs(reference.probabilities - other.probabilities)))
     changed = sum(one != two for one, two in zip(reference.decisions, other.decisions, strict=True))
-    largest = difference if np.isfinite(difference) else float("inf")
-    return Agreement(largest, changed, len(expected), TOLERANCES[precision])
+    return Agreement(
+        _largest_difference(reference.probabilities, other.probabilities),
+        _largest_difference(expected, found) / max(1.0, float(np.max(np.abs(expected)))),
+        changed,
+        len(expected),
+        precision,
+    )
+
+
+def _largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    difference = float(np.max(np.abs(one - other)))
+    return difference if np.isfinite(difference) else float("inf")
