@@ -39,7 +39,7 @@ def batch(
         str, typer.Option(metavar="NAME", help="float32, or bfloat16 where no decision changes by it.")
     ] = "float32",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that read files; one for each processor if not given.")
+        int | None, typer.Option(min=1, help="Processes that read files; one for each processor if not given.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass of the network.")] = 16,
     check_inputs: Annotated[
@@ -65,9 +65,6 @@ def batch(
     require_model(root)
     started = time.monotonic()
     with working():
-        from lungscan_monai.doctor import require_matching_torchvision
-
-        require_matching_torchvision()
         from lungscan_monai.inference.batch_run import BatchSettings, run_batch
 
         settings = BatchSettings(
@@ -76,7 +73,7 @@ def batch(
             backend=backend,
             precision=precision,
             check_inputs=check_inputs,
-            explain="gradcam" if explain else None,
+            explain=explain,
             deidentify=deidentify,
             key=key,
             labels=labels,

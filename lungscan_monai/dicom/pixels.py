@@ -15,6 +15,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from lungscan_monai.dicom.windows import Window, spread
+from lungscan_monai.dicom.windows import Window, spreading_window
 from lungscan_monai.errors import DataError, ReadError
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -47,6 +48,33 @@ _MALFORMED = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class WindowedFrame:
+    """A grey frame and the window that it is to be looked at through.
+
+    Args:
+        values: Shape ``(H, W)``; physical values are ``slope * values + intercept``.
+        slope: Not zero.
+        intercept: In physical units.
+        inverted: Whether low physical values are bright.
+        window: In physical units.
+        padding: Mask of the pixels that show nothing.
+    """
+
+    values: np.ndarray
+    slope: float
+    intercept: float
+    inverted: bool
+    window: Window
+    padding: np.ndarray
+
+    def shades(self) -> np.ndarray:
+        """Return shades in [0, 1], float32, ``(H, W)``; padding is 0."""
+        shades = self.window.shades(self.values, self.slope, self.intercept, self.inverted)
+        shades[self.padding] = 0
+        return shades
+
+
 def read_display_image(path: str | os.PathLike, frame: int | None = None, window: Window | None = None) -> np.ndarray:
     """Read one frame as it is meant to be looked at.
 
@@ -66,13 +94,35 @@ def read_display_image(path: str | os.PathLike, frame: int | None = None, window
         ReadError: If the file is no DICOM image, is damaged, needs a decoder that is not installed (``missing-codec``),
             has no such frame, or has a photometric interpretation, window or LUT that cannot be applied.
     """
+    found = read_display_frame(path, frame, window)
+    return found.shades() if isinstance(found, WindowedFrame) else found
+
+
+def read_display_frame(
+    path: str | os.PathLike, frame: int | None = None, window: Window | None = None
+) -> WindowedFrame | np.ndarray:
+    """Read one frame as :func:`read_display_image` does, but stop before a window where only that is left to do.
+
+    A picture that is averaged over areas need not pass through its window in full size.
+
+    Args:
+        path: A DICOM file, with or without preamble.
+        frame: Zero-based frame; the middle one if None.
+        window: Used in place of the file's own VOI LUT or window.
+
+    Returns:
+        A grey frame and its window; or shades in [0, 1], float32, where there is no window.
+
+    Raises:
+        ReadError: As for `read_display_image`.
+    """
     name = Path(path).name
     dataset = _read_dataset(path, name)
     with _malformed_as_read_error(name, "malformed", "the image description cannot be used"):
         stored, frame = _decode(dataset, frame, name)
         photometric = dataset.PhotometricInterpretation
         if photometric in GREY:
-            return _grey_shades(stored, dataset, frame, window, name)
+            return _grey_frame(stored, dataset, frame, window, name)
         if photometric == PALETTE:
             return _full_scale(apply_color_lut(stored, dataset), int(dataset.RedPaletteColorLookupTableDescriptor[2]))
         if photometric in COLOUR:
@@ -176,19 +226,23 @@ def _full_scale(colours: np.ndarray, bits: int) -> np.ndarray:
     return np.clip(shades, 0, 1, out=shades)
 
 
-def _grey_shades(stored: np.ndarray, dataset: Dataset, frame: int, window: Window | None, name: str) -> np.ndarray:
+def _grey_frame(
+    stored: np.ndarray, dataset: Dataset, frame: int, window: Window | None, name: str
+) -> WindowedFrame | np.ndarray:
     inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
     values, slope, intercept = _modality(stored, dataset, frame, name)
     padding = _padding(stored, dataset)
     voi = _functional_group(dataset, frame, "FrameVOILUTSequence")
     if window is None and voi.get("VOILUTSequence"):
         shades = _voi_lut_shades(_physical(values, slope, intercept), voi.VOILUTSequence[0], dataset, inverted)
-    elif window or (window := _file_window(voi, name)):
-        shades = window.shades(values, slope, intercept, inverted)
-    else:
-        shades = spread(values, ~padding, inverted != (slope < 0))
-    shades[padding] = 0
-    return shades
+        shades[padding] = 0
+        return shades
+    if window or (window := _file_window(voi, name)):
+        return WindowedFrame(values, slope, intercept, inverted, window, padding)
+    window = spreading_window(values, ~padding)
+    if window is None:
+        return np.zeros(stored.shape, np.float32)
+    return WindowedFrame(values, 1.0, 0.0, inverted != (slope < 0), window, padding)
 
 
 def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:

@@ -84,8 +84,14 @@ def spread(values: np.ndarray, present: np.ndarray, inverted: bool = False) -> n
     Returns:
         Shades in [0, 1], float32, same shape; all 0 if fewer than two different values are present.
     """
-    counted = values[present]
-    low, high = (float(counted.min()), float(counted.max())) if counted.size else (0.0, 0.0)
-    if low == high:
+    window = spreading_window(values, present)
+    if window is None:
         return np.zeros(values.shape, np.float32)
-    return Window((low + high) / 2, high - low).shades(values, inverted=inverted)
+    return window.shades(values, inverted=inverted)
+
+
+def spreading_window(values: np.ndarray, present: np.ndarray) -> Window | None:
+    """Return the window that spreads the values present over [0, 1]; None if fewer than two different ones are."""
+    counted = values if present.all() else values[present]
+    low, high = (float(counted.min()), float(counted.max())) if counted.size else (0.0, 0.0)
+    return None if low == high else Window((low + high) / 2, high - low)

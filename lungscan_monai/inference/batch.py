@@ -14,26 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from lungscan_monai.data.files import IMAGE_SUFFIXES, files_below, is_hidden
-from lungscan_monai.errors import LungScanError, ReadError, chain_of
+from lungscan_monai.data.references import without_fragment
+from lungscan_monai.errors import DataError, ReadError, chain_of
 from lungscan_monai.gate.admitting import admit
 from lungscan_monai.gate.codes import SKIPPED as SKIPPED_CODES
-from lungscan_monai.inference.case_model import Answers, CaseModel, Prepared
+from lungscan_monai.inference.case_model import Answers, CaseModel
 from lungscan_monai.inference.image_facts import ImageFacts, facts_of
 from lungscan_monai.inference.ledger import DONE, REJECTED, SKIPPED, Ledger, Outcome
+from lungscan_monai.inference.opening import ReadFile
 from lungscan_monai.inference.pseudonyms import Pseudonyms
-from lungscan_monai.saliency.overlay import overlay
-from lungscan_monai.saliency.storing import write_png
-from lungscan_monai.storage import sha256_file
+from lungscan_monai.storage import replacing, sha256_file
 
 HEATMAPS = "heatmaps"
 """Name of the folder of heatmaps."""
-
-LONGEST_SIDE = 384
-"""Pixels of the longer side of a heatmap's picture."""
 
 _OUTCOMES_AT_ONCE = 1000
 _FOUND_AT_ONCE = 1000
@@ -64,13 +60,15 @@ class Examined:
     Args:
         outcome: What becomes of it.
         facts: Where the image belongs; None unless its outcome is ``"done"``.
-        prepared: The picture; None if there is nothing to assess.
+        image: As the network takes it, ``(C, H, W)``; None if there is nothing to assess.
+        shape: Rows and columns of the file's picture.
         entry: The answer, if it is known without the model.
     """
 
     outcome: Outcome
     facts: ImageFacts | None = None
-    prepared: Prepared | None = None
+    image: np.ndarray | None = None
+    shape: tuple[int, int] = (0, 0)
     entry: dict[str, Any] | None = None
 
 
@@ -79,26 +77,26 @@ class FolderRun:
 
     Args:
         model: Answers.
+        read: Reads files.
         folder: The folder.
         output: Where heatmaps go; what lies in it is not looked at.
         ledger: Remembers; the run is begun.
-        workers: Threads that read files.
+        workers: Files that are read at a time.
         pseudonyms: Take the place of names; None leaves names as they are.
-        explain: Method of the heatmaps, None for none.
     """
 
     def __init__(
         self,
         model: CaseModel,
+        read: ReadFile,
         folder: Path,
         output: Path,
         ledger: Ledger,
         workers: int,
         pseudonyms: Pseudonyms | None = None,
-        explain: str | None = None,
     ) -> None:
-        self._model, self._folder, self._output, self._ledger = model, folder, output, ledger
-        self._workers, self._pseudonyms, self._method = workers, pseudonyms, explain
+        self._model, self._read, self._folder, self._output, self._ledger = model, read, folder, output, ledger
+        self._workers, self._pseudonyms = workers, pseudonyms
         self._outcomes: list[Outcome] = []
         self._known: dict[str, dict[str, Any]] = {}
         self._waiting: dict[str, Examined] = {}
@@ -154,14 +152,17 @@ class FolderRun:
         """Look at one file, and read it if the model can say something about it; any number of threads do this."""
         if file.hidden:
             return Examined(Outcome(file.name, SKIPPED, None, "hidden", "is hidden, or lies in a hidden folder"))
+        if without_fragment(str(file.path)) != str(file.path):
+            reason = "its name ends like a reference to a part of a file; rename it"
+            return Examined(Outcome(file.name, REJECTED, None, "file-name", reason))
         sha256 = None
         try:
             admitted = admit(file.path)
             sha256 = sha256_file(file.path)
             facts = facts_of(file.path, admitted)
             unfit = facts.why_not_assessable(self._model.task)
-            prepared = None if unfit else self._model.prepare(file.path)
-        except LungScanError as error:
+            image = None if unfit else self._read(file.path)
+        except DataError as error:
             return Examined(_not_read(file, sha256, error))
         except OSError as error:
             reason = f"disk or file cannot be read ({type(error).__name__})"
@@ -170,7 +171,8 @@ class FolderRun:
             reason = f"could not be brought into the form that the network takes ({type(chain_of(error)[-1]).__name__})"
             return Examined(Outcome(file.name, REJECTED, sha256, "not-usable", reason))
         entry = {"code": unfit[0], "reason": unfit[1]} if unfit else None
-        return Examined(Outcome(file.name, DONE, sha256), facts.under(self._pseudonyms), prepared, entry)
+        shape = (admitted.rows, admitted.columns)
+        return Examined(Outcome(file.name, DONE, sha256), facts.under(self._pseudonyms), image, shape, entry)
 
     def _take(self, examined: Examined) -> None:
         outcome = examined.outcome
@@ -192,23 +194,25 @@ class FolderRun:
         self._outcomes, self._known, self._waiting = [], {}, {}
 
     def _answered(self) -> dict[str, dict[str, Any]]:
-        images = np.stack([examined.prepared.image for examined in self._waiting.values()])
+        images = np.stack([examined.image for examined in self._waiting.values()])
         answers = self._model.answer(images)
-        heatmaps = self._heatmaps(images, answers) if self._method else {}
+        heatmaps = self._heatmaps(images, answers)
         return {
             sha256: _complete(self._model.entry(answers, index), examined.facts, heatmaps.get(sha256))
             for index, (sha256, examined) in enumerate(self._waiting.items())
         }
 
     def _heatmaps(self, images: np.ndarray, answers: Answers) -> dict[str, str]:
-        """Write the heatmap of the label that each case leads with; return the paths by content."""
-        maps = self._model.explain_together(images, answers.leading, self._method)
+        """Write the heatmaps of the cases that could be assessed; return their paths by content."""
+        pictures = self._model.heatmaps(images, answers, [examined.shape for examined in self._waiting.values()])
         written = {}
-        for index, (sha256, examined) in enumerate(self._waiting.items()):
-            if answers.unfamiliar[index] is None:
+        for sha256, picture, unfamiliar in zip(
+            self._waiting, pictures or (), answers.unfamiliar, strict=bool(pictures)
+        ):
+            if unfamiliar is None:
                 written[sha256] = f"{HEATMAPS}/{sha256[:2]}/{sha256}.png"
-                picture = cv2.resize(images[index, 0], _picture_size(examined.prepared.shape))
-                write_png(self._output / written[sha256], overlay(np.clip(picture, 0, 1), maps[index]))
+                with replacing(self._output / written[sha256]) as part:
+                    part.write_bytes(picture)
         return written
 
 
@@ -239,7 +243,7 @@ def _stamp(path: Path) -> str:
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
-def _not_read(file: FoundFile, sha256: str | None, error: LungScanError) -> Outcome:
+def _not_read(file: FoundFile, sha256: str | None, error: DataError) -> Outcome:
     if not isinstance(error, ReadError):
         return Outcome(file.name, REJECTED, sha256, "not-usable", "the model cannot take such a picture")
     if error.code == "unknown-format" and _is_named_otherwise(file.path):
@@ -256,9 +260,3 @@ def _is_named_otherwise(path: Path) -> bool:
 
 def _complete(entry: dict[str, Any], facts: ImageFacts, heatmap: str | None = None) -> dict[str, Any]:
     return {**entry, **facts.entry(), "heatmap": heatmap}
-
-
-def _picture_size(shape: tuple[int, int]) -> tuple[int, int]:
-    """Return width and height of a heatmap's picture, in the proportions of the image."""
-    scale = LONGEST_SIDE / max(shape)
-    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))

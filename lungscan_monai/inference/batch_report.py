@@ -1,4 +1,4 @@
-"""The evaluation of a batch whose reference labels are known: the report of `lungscan evaluate` on the batch's answers."""
+"""The evaluation of a batch whose reference labels are known: the report of `lungscan evaluate` on its answers."""
 
 from __future__ import annotations
 
@@ -41,6 +41,42 @@ class Labels:
     sha256: str
     notes: tuple[str, ...]
 
+    def evaluate(self, ledger: Ledger, model: CaseModel, output: Path) -> dict[str, Any]:
+        """Write the report of the files that have a label and an answer, and return it.
+
+        Thresholds and calibration are those stored with the model: nothing is fitted on the files.
+
+        Raises:
+            DataError: If no file has both.
+            OutputError: If the folder cannot be written.
+        """
+        predictions = _predictions(ledger, model, self)
+        facts = {
+            "task": model.task.name,
+            "task_version": model.task.version,
+            "model_sha256": model.model_sha256,
+            "labels_sha256": self.sha256,
+            "backend": model.backend.facts,
+            "versions": {"lungscan-monai": __version__},
+        }
+        report = build_report(
+            predictions,
+            ReportSettings(),
+            calibration=model.calibration,
+            points=model.operating_points,
+            case_facts={name: case.facts for name, case in self.cases.items()},
+            facts=facts,
+        )
+        without = len(self.cases) - len(predictions)
+        if without:
+            report["warnings"].append(
+                f"{without} of {len(self.cases)} labelled files have no answer (rejected, or not assessable) and are "
+                "left out: the numbers hold for the others only"
+            )
+        predictions.save(output / EVALUATION)
+        write_report(report, output / EVALUATION)
+        return report
+
 
 def read_labels(path: Path, folder: Path, task: TaskSpec, pseudonyms: Pseudonyms | None = None) -> Labels:
     """Read a table of labels as :func:`~lungscan_monai.data.tables.read_table` does; rows without image are left out.
@@ -68,43 +104,6 @@ def read_labels(path: Path, folder: Path, task: TaskSpec, pseudonyms: Pseudonyms
             name, patient = pseudonyms.text("file", name), patient and pseudonyms.text("patient", patient)
         cases[name] = Case(name, case.label, patient, facts=case.facts)
     return Labels(cases, sha256_file(path), listing.notes)
-
-
-def write_evaluation(ledger: Ledger, model: CaseModel, labels: Labels, output: Path) -> dict[str, Any]:
-    """Write the report of the files that have a label and an answer, and return it.
-
-    Thresholds and calibration are those stored with the model: nothing is fitted on the files.
-
-    Raises:
-        DataError: If no file has both.
-        OutputError: If the folder cannot be written.
-    """
-    predictions = _predictions(ledger, model, labels)
-    facts = {
-        "task": model.task.name,
-        "task_version": model.task.version,
-        "model_sha256": model.model_sha256,
-        "labels_sha256": labels.sha256,
-        "backend": model.backend.facts,
-        "versions": {"lungscan-monai": __version__},
-    }
-    report = build_report(
-        predictions,
-        ReportSettings(),
-        calibration=model.calibration,
-        points=model.operating_points,
-        case_facts={name: case.facts for name, case in labels.cases.items()},
-        facts=facts,
-    )
-    without = len(labels.cases) - len(predictions)
-    if without:
-        report["warnings"].append(
-            f"{without} of {len(labels.cases)} labelled files have no answer (rejected, or not assessable) and are "
-            "left out: the numbers hold for the others only"
-        )
-    predictions.save(output / EVALUATION)
-    write_report(report, output / EVALUATION)
-    return report
 
 
 def _predictions(ledger: Ledger, model: CaseModel, labels: Labels) -> Predictions:

@@ -8,22 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from lungscan_monai import __version__
 from lungscan_monai.errors import ConfigError, DataError, OutputError
 from lungscan_monai.inference.batch import FolderRun, Show
-from lungscan_monai.inference.batch_report import Labels, read_labels, write_evaluation
 from lungscan_monai.inference.batch_tables import write_tables
 from lungscan_monai.inference.case_model import CaseModel
 from lungscan_monai.inference.ledger import DONE, FOUND, LEDGER_NAME, Ledger
+from lungscan_monai.inference.opening import open_model, reading
 from lungscan_monai.inference.pseudonyms import Pseudonyms, load_key, own_key
 from lungscan_monai.model_files import CALIBRATION_NAME, INPUT_CHECK_NAME, OPERATING_POINTS_NAME
-from lungscan_monai.saliency.cams import require_method
 from lungscan_monai.storage import require_writable, sha256_file, write_json
 from lungscan_monai.task import load_task
+
+if TYPE_CHECKING:
+    from lungscan_monai.inference.batch_report import Labels
 
 SUMMARY = "summary.json"
 _LOCK = ".lock"
@@ -36,11 +38,11 @@ class BatchSettings:
 
     Args:
         batch_size: Images in one forward pass.
-        workers: Threads that read files; None takes one for each processor.
+        workers: Processes that read files; None takes one for each processor.
         backend: As :class:`~lungscan_monai.inference.predictor.Predictor` takes it.
         precision: The same.
         check_inputs: The same.
-        explain: Method of the heatmaps, None for none.
+        explain: Whether a heatmap of each decision is written.
         deidentify: Whether pseudonyms stand for file names, UIDs and patients.
         key: File with the key of the pseudonyms; None makes one in the output folder.
         labels: Table of reference labels, None without an evaluation.
@@ -48,7 +50,6 @@ class BatchSettings:
 
     Raises:
         ConfigError: If a number is not above 0, or a key is given for nothing.
-        SaliencyError: If there is no such method.
     """
 
     batch_size: int = 16
@@ -56,7 +57,7 @@ class BatchSettings:
     backend: str = "torch"
     precision: str = "float32"
     check_inputs: bool = True
-    explain: str | None = None
+    explain: bool = False
     deidentify: bool = False
     key: Path | None = None
     labels: Path | None = None
@@ -69,8 +70,6 @@ class BatchSettings:
             raise ConfigError(
                 "a key was given, but nothing is to be pseudonymised; add deidentify, or leave out the key"
             )
-        if self.explain is not None:
-            require_method(self.explain)
 
 
 def run_batch(
@@ -115,9 +114,10 @@ def run_batch(
         model = _model(bundle_root, settings, recorded)
         ledger.begin(_identity(Path(bundle_root), folder, model, settings, pseudonyms))
         workers = settings.workers or os.cpu_count() or 1
-        FolderRun(model, folder, output, ledger, workers, pseudonyms, settings.explain).run(show)
+        with reading(bundle_root, model, workers) as read:
+            FolderRun(model, read, folder, output, ledger, workers, pseudonyms).run(show)
         write_tables(ledger, model, output)
-        report = None if labels is None else write_evaluation(ledger, model, labels, output)
+        report = None if labels is None else labels.evaluate(ledger, model, output)
         summary = _summary(ledger, model, report)
         write_json(output / SUMMARY, summary)
     return summary
@@ -166,6 +166,8 @@ def _labels(
 ) -> Labels | None:
     if settings.labels is None:
         return None
+    from lungscan_monai.inference.batch_report import read_labels  # figures and statistics, for those who want them
+
     return read_labels(settings.labels, folder, load_task(bundle_root), pseudonyms)
 
 
@@ -174,13 +176,7 @@ def _model(bundle_root: str | os.PathLike, settings: BatchSettings, recorded: di
     backend, precision = settings.backend, settings.precision
     if backend == "auto" and recorded:
         backend, precision = recorded["backend"], recorded["computed_in"]
-    return CaseModel(
-        bundle_root,
-        batch_size=settings.batch_size,
-        check_inputs=settings.check_inputs,
-        backend=backend,
-        precision=precision,
-    )
+    return open_model(bundle_root, backend, precision, settings.batch_size, settings.check_inputs, settings.explain)
 
 
 def _identity(

@@ -1,4 +1,7 @@
-"""A trained bundle as a batch uses it: pictures are prepared one by one, answered together, and explained together."""
+"""A trained bundle as a batch uses it: answers for pictures that are prepared already, in a form that JSON can hold.
+
+Nothing here imports torch; who explains, too, takes :mod:`~lungscan_monai.inference.explaining_model`.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
+from scipy.special import expit, softmax
 
-from lungscan_monai.inference.answering import NOT_ASSESSABLE
-from lungscan_monai.inference.predictor import Predictor
+from lungscan_monai.inference.answering import NOT_ASSESSABLE, Answering
+from lungscan_monai.inference.light import LightPredictor
 from lungscan_monai.metrics.decisions import leading_labels
-from lungscan_monai.saliency.cams import explain
-from lungscan_monai.transforms.outputs import probabilities
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A picture as the network takes it.
-
-    Args:
-        image: Shape ``(C, H, W)``, float32 in [0, 1].
-        shape: Rows and columns of the picture as it was read.
-    """
-
-    image: np.ndarray
-    shape: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,29 +33,21 @@ class Answers:
     leading: np.ndarray
     unfamiliar: list[str | None]
 
+    def __len__(self) -> int:
+        return len(self.probabilities)
 
-class CaseModel(Predictor):
-    """A :class:`~lungscan_monai.inference.predictor.Predictor` whose steps can be taken one at a time.
 
-    Preparing changes nothing in it, so that several threads may prepare while one answers.
-    """
-
-    def prepare(self, path: str | os.PathLike) -> Prepared:
-        """Read a file and bring it to the size of the network.
-
-        Raises:
-            ReadError: If it cannot be read.
-        """
-        picture, image = self._load(os.fspath(path))
-        return Prepared(np.asarray(image.cpu(), dtype=np.float32), tuple(picture.shape[-2:]))
+class CaseModel(Answering):
+    """What a batch needs of a model, beside the way it was loaded."""
 
     def answer(self, images: np.ndarray) -> Answers:
-        """Return the answers for pictures ``(B, C, H, W)``."""
+        """Return the answers for pictures ``(B, C, H, W)``, float32, as the network takes them."""
         forward = self.backend.forward(images)
         rows = self._rows(forward.logits)
-        raw = probabilities(torch.as_tensor(forward.logits).double(), self.task.kind).numpy()
         leading = leading_labels(rows, self.task.kind, self.threshold)
-        return Answers(rows, raw, leading, self._reasons(forward.features))
+        return Answers(
+            rows, own_probabilities(forward.logits, self.task.kind), leading, self._reasons(forward.features)
+        )
 
     def entry(self, answers: Answers, index: int) -> dict[str, Any]:
         """Return one answer as JSON can hold it: the decision and what it rests on, or why there is none."""
@@ -82,17 +62,27 @@ class CaseModel(Predictor):
         found = None if answer.findings is None else list(answer.findings)
         return {"label": answer.label, "findings": found, "threshold": answer.threshold}
 
-    def explain_together(self, images: np.ndarray, labels: np.ndarray, method: str = "gradcam") -> np.ndarray:
-        """Return maps ``(B, H, W)`` in [0, 1] of one label for each picture, from one pass of the network.
-
-        Args:
-            images: Shape ``(B, C, H, W)``.
-            labels: Indices, shape ``(B,)``.
-            method: A name in :data:`~lungscan_monai.saliency.cams.METHODS`.
+    def prepare(self, path: str | os.PathLike) -> np.ndarray:
+        """Read a file as the network takes it, ``(C, H, W)``, float32, in this process.
 
         Raises:
-            SaliencyError: If there is no such method.
+            ReadError: If it cannot be read.
         """
-        batch = torch.from_numpy(images).to(self.device)
-        _, maps = explain(self.network, batch, torch.as_tensor(labels), self.task.kind, method)
-        return maps.cpu().numpy()
+        return self._prepared(os.fspath(path))
+
+    def heatmaps(self, images: np.ndarray, answers: Answers, shapes: list[tuple[int, int]]) -> list[bytes] | None:
+        """Return a PNG with the heatmap of the leading label for each case; None, since this model does not explain."""
+        return None
+
+
+class LightCaseModel(CaseModel, LightPredictor):
+    """An exported model, without torch."""
+
+
+def own_probabilities(logits: np.ndarray, kind: str) -> np.ndarray:
+    """Return the network's own probabilities ``(B, n_labels)``, float64, of logits ``(B, num_outputs)``."""
+    exact = logits.astype(np.float64)
+    if kind == "multiclass":
+        return softmax(exact, axis=-1)
+    positive = expit(exact)
+    return np.concatenate([1 - positive, positive], axis=-1) if kind == "binary" else positive

@@ -257,8 +257,8 @@ class Ledger:
             yield
         except sqlite3.OperationalError as error:
             raise OutputError(
-                f"{self.path}: the ledger cannot be written or read ({error}); what it held before is safe, so make room "
-                "or access, and give the same command with --resume"
+                f"{self.path}: the ledger cannot be written or read ({error}); what it held before is safe, so make "
+                "room or access, and give the same command with --resume"
             ) from error
         except sqlite3.DatabaseError as error:
             raise OutputError(

@@ -129,8 +129,8 @@ def test_a_content_that_lies_at_two_places_is_predicted_once(bundle, mixed, tmp_
 
 def test_what_a_run_gives_does_not_depend_on_its_threads(bundle, mixed, tmp_path):
     folder, _ = mixed
-    run_batch(bundle, folder, tmp_path / "one", BatchSettings(batch_size=2, workers=1, explain="gradcam"))
-    run_batch(bundle, folder, tmp_path / "four", BatchSettings(batch_size=2, workers=4, explain="gradcam"))
+    run_batch(bundle, folder, tmp_path / "one", BatchSettings(batch_size=2, workers=1, explain=True))
+    run_batch(bundle, folder, tmp_path / "four", BatchSettings(batch_size=2, workers=4, explain=True))
     assert contents(tmp_path / "one") == contents(tmp_path / "four")
 
 
@@ -161,13 +161,11 @@ def test_a_run_that_goes_on_takes_in_what_is_new_and_what_has_changed(bundle, mi
     write_png(folder / "new.png", 7)
     write_png(folder / "b" / "picture.png", 8)
     (folder / "a" / "inverted.dcm").unlink()
-    prepared = []
-    prepare = CaseModel.prepare
-    monkeypatch.setattr(
-        CaseModel, "prepare", lambda self, path: prepared.append(Path(path).name) or prepare(self, path)
-    )
+    seen = []
+    answer = CaseModel.answer
+    monkeypatch.setattr(CaseModel, "answer", lambda self, images: seen.append(len(images)) or answer(self, images))
     summary = run_batch(bundle, folder, tmp_path / "out", BatchSettings(**SMALL, resume=True))
-    assert sorted(prepared) == ["new.png", "picture.png"]
+    assert seen == [2]
     assert summary["found"] == 15
     picture = next(row for row in lines(tmp_path / "out" / "predictions.jsonl") if row["file"] == "b/picture.png")
     assert picture["sha256"] == sha256_file(folder / "b" / "picture.png")
@@ -175,7 +173,7 @@ def test_a_run_that_goes_on_takes_in_what_is_new_and_what_has_changed(bundle, mi
 
 def test_heatmaps_have_the_proportions_of_their_images_and_no_name(bundle, mixed, tmp_path):
     folder, _ = mixed
-    run_batch(bundle, folder, tmp_path / "out", BatchSettings(**SMALL, explain="gradcam"))
+    run_batch(bundle, folder, tmp_path / "out", BatchSettings(**SMALL, explain=True))
     rows = [row for row in lines(tmp_path / "out" / "predictions.jsonl") if row["assessable"]]
     for row in rows:
         assert row["heatmap"] == f"heatmaps/{row['sha256'][:2]}/{row['sha256']}.png"
@@ -192,7 +190,7 @@ def test_with_pseudonyms_no_name_and_no_uid_of_the_input_is_in_any_output(bundle
     shutil.copy(folder / "a" / "inverted.dcm", named)
     labels = tmp_path / "labels.csv"
     labels.write_text("image,label,patient\na/good,Normal,P-17\nb/picture.png,Pneumonia,P-18\n", encoding="utf-8")
-    settings = BatchSettings(**SMALL, deidentify=True, explain="gradcam", labels=labels)
+    settings = BatchSettings(**SMALL, deidentify=True, explain=True, labels=labels)
     run_batch(bundle, folder, tmp_path / "out", settings)
     written = b"".join(
         path.name.encode() + path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()
@@ -220,11 +218,11 @@ def test_a_key_that_is_given_makes_pseudonyms_that_hold_over_runs(bundle, mixed,
 def test_an_image_unlike_the_validation_cases_is_not_assessable_and_has_no_probability(bundle, tmp_path):
     root = shutil.copytree(bundle, tmp_path / bundle.name)
     files = [write_png(tmp_path / "in" / f"{number}.png", number) for number in range(3)]
-    model = CaseModel(root)
-    features = model.backend.forward(model.prepare(files[0]).image[None]).features
+    model = Predictor(root)
+    features = model.backend.forward(model._prepared(str(files[0]))[None]).features
     check = Familiarity(np.repeat(features, 10, axis=0).astype(np.float16), 1e-3, 0.99, 200)
     save_input_check(root / "models", check, model.model_sha256)
-    summary = run_batch(root, tmp_path / "in", tmp_path / "out", BatchSettings(**SMALL, explain="gradcam"))
+    summary = run_batch(root, tmp_path / "in", tmp_path / "out", BatchSettings(**SMALL, explain=True))
     assert summary["not_assessable"] == {"not-assessable": 2} and summary["rejected"] == 0
     rows = lines(tmp_path / "out" / "predictions.jsonl")
     assert [row["assessable"] for row in rows] == [True, False, False]
@@ -267,8 +265,8 @@ def test_a_series_of_slices_has_an_answer_and_localizers_take_no_part(tmp_path, 
 def test_results_inside_the_folder_are_not_taken_for_input(bundle, tmp_path):
     write_png(tmp_path / "in" / "a.png", 1)
     output = tmp_path / "in" / "results"
-    first = run_batch(bundle, tmp_path / "in", output, BatchSettings(**SMALL, explain="gradcam"))
-    again = run_batch(bundle, tmp_path / "in", output, BatchSettings(**SMALL, explain="gradcam", resume=True))
+    first = run_batch(bundle, tmp_path / "in", output, BatchSettings(**SMALL, explain=True))
+    again = run_batch(bundle, tmp_path / "in", output, BatchSettings(**SMALL, explain=True, resume=True))
     assert first == again and first["found"] == 1
 
 

@@ -1,0 +1,56 @@
+"""A trained bundle in PyTorch as a batch uses it: it can run any backend, and say where it looked."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from lungscan_monai.inference.case_model import Answers, CaseModel
+from lungscan_monai.inference.predictor import Predictor
+from lungscan_monai.saliency.cams import explain
+from lungscan_monai.saliency.overlay import overlay
+
+METHOD = "gradcam"
+"""Method of the heatmaps."""
+
+LONGEST_SIDE = 384
+"""Pixels of the longer side of a heatmap's picture."""
+
+
+class ExplainingModel(CaseModel, Predictor):
+    """A :class:`~lungscan_monai.inference.predictor.Predictor` whose steps can be taken one at a time."""
+
+    explains = False
+    """Whether heatmaps are wanted."""
+
+    def heatmaps(self, images: np.ndarray, answers: Answers, shapes: list[tuple[int, int]]) -> list[bytes] | None:
+        """Return for each case the picture as the network saw it, with the heatmap of its leading label.
+
+        Args:
+            images: Shape ``(B, C, H, W)``.
+            answers: For them.
+            shapes: Rows and columns of the files; the pictures have their proportions.
+
+        Returns:
+            PNG files; None if no heatmaps are wanted.
+        """
+        if not self.explains:
+            return None
+        batch = torch.from_numpy(images).to(self.device)
+        _, maps = explain(self.network, batch, torch.as_tensor(answers.leading), self.task.kind, METHOD)
+        return [
+            _png(overlay(np.clip(cv2.resize(image[0], _picture_size(shape)), 0, 1), saliency))
+            for image, saliency, shape in zip(images, maps.cpu().numpy(), shapes, strict=True)
+        ]
+
+
+def _png(picture: np.ndarray) -> bytes:
+    """Encode RGB, quickly rather than as small as can be."""
+    return cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
+def _picture_size(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return width and height of a heatmap's picture, in the proportions of the image."""
+    scale = LONGEST_SIDE / max(shape)
+    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))

@@ -1,0 +1,86 @@
+"""Load a bundle for a batch in the lightest way that does what is asked, and say how its files are read."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from lungscan_monai.decoding.pool import DecodingPool
+from lungscan_monai.errors import CheckpointError, ConfigError
+from lungscan_monai.inference.backends.starting import ENGINES
+from lungscan_monai.inference.case_model import CaseModel, LightCaseModel
+from lungscan_monai.inference.plain_steps import plain_steps
+from lungscan_monai.inference.quick_steps import QuickSteps
+from lungscan_monai.model_files import recorded_architecture
+from lungscan_monai.task import load_task
+
+ReadFile = Callable[[Path], np.ndarray]
+"""From a file to what the network takes, ``(C, H, W)``, float32; errors are DataErrors. Any thread may call."""
+
+logger = logging.getLogger(__name__)
+
+
+def open_model(
+    bundle_root: str | os.PathLike, backend: str, precision: str, batch_size: int, check_inputs: bool, explains: bool
+) -> CaseModel:
+    """Load a bundle's model, without torch if an export can be applied and nothing is to be explained.
+
+    Args:
+        bundle_root: The bundle.
+        backend: As :class:`~lungscan_monai.inference.predictor.Predictor` takes it.
+        precision: The same.
+        batch_size: Images in one forward pass.
+        check_inputs: Whether images unlike the validation cases are not assessable.
+        explains: Whether heatmaps are wanted.
+
+    Raises:
+        ConfigError: If there is no such backend, or its answers are not those of PyTorch in float32.
+        MissingDependencyError: If the backend's package is not installed.
+        CheckpointError: If there is no trained model, or it is damaged.
+    """
+    light = backend in ENGINES and not explains
+    if light and (found := _light(bundle_root, backend, precision, batch_size, check_inputs)):
+        return found
+    from lungscan_monai.inference.explaining_model import ExplainingModel  # torch and MONAI, which an export spares
+
+    model = ExplainingModel(bundle_root, None, batch_size, check_inputs, backend, precision)
+    model.explains = explains
+    again = _light(bundle_root, backend, precision, batch_size, check_inputs) if light else None
+    return again or model
+
+
+def _light(
+    bundle_root: str | os.PathLike, backend: str, precision: str, batch_size: int, check_inputs: bool
+) -> LightCaseModel | None:
+    try:
+        return LightCaseModel(bundle_root, backend, precision, batch_size, check_inputs)
+    except (CheckpointError, ConfigError) as error:
+        logger.info("PyTorch is started, since %s", error)
+        return None
+
+
+@contextmanager
+def reading(bundle_root: str | os.PathLike, model: CaseModel, workers: int) -> Iterator[ReadFile]:
+    """Give what reads files for a model: in worker processes, which a file can neither crash nor fill.
+
+    Where `inference.json` holds steps that only MONAI knows, files are read in this process.
+
+    Args:
+        bundle_root: The bundle.
+        model: Its model.
+        workers: Number of processes.
+    """
+    root = Path(bundle_root)
+    try:
+        steps = QuickSteps(plain_steps(root, load_task(root), recorded_architecture(root / "models")))
+    except ConfigError as error:
+        logger.warning("%s: files are read in this process, without bounds", error)
+        yield model.prepare
+        return
+    with DecodingPool(workers, read=steps) as pool:
+        yield lambda path: pool.decode(path).image

@@ -1,0 +1,118 @@
+"""Averaging first and windowing after gives what the steps in their own order give."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import Dataset
+
+from lungscan_monai.errors import ReadError
+from lungscan_monai.inference import quick_steps
+from lungscan_monai.inference.plain_steps import PlainSteps
+from lungscan_monai.inference.quick_steps import QuickSteps
+from lungscan_monai.transforms.area import area_resize
+from lungscan_monai.transforms.colours import to_channels
+from lungscan_monai.transforms.contrast import clahe
+
+SIZE = (24, 32)
+STORED = np.random.default_rng(0).integers(0, 4096, (101, 67)).astype(np.uint16)
+
+
+def steps(window=None, *before) -> PlainSteps:
+    usual = (partial(to_channels, num_channels=1), *before, partial(area_resize, size=SIZE))
+    return PlainSteps(window, (*usual, partial(np.repeat, repeats=3, axis=0)), (3, *SIZE))
+
+
+@pytest.fixture
+def averaged(monkeypatch) -> list:
+    """Remembers which frames were averaged first."""
+    calls: list = []
+    original = quick_steps.small_shades
+    monkeypatch.setattr(quick_steps, "small_shades", lambda *given: calls.append(given) or original(*given))
+    return calls
+
+
+LINEAR = {
+    "values present": {},
+    "inverted": {"PhotometricInterpretation": "MONOCHROME1"},
+    "window": {"WindowCenter": 1800.25, "WindowWidth": 900.5},
+    "narrow": {"WindowCenter": 2000, "WindowWidth": 3},
+    "exact window": {"WindowCenter": 1800, "WindowWidth": 900, "VOILUTFunction": "LINEAR_EXACT"},
+    "inverted window": {"WindowCenter": 1800, "WindowWidth": 900, "PhotometricInterpretation": "MONOCHROME1"},
+    "inverted by LUT shape": {"WindowCenter": 1800, "WindowWidth": 900, "PresentationLUTShape": "INVERSE"},
+    "rescale": {"RescaleSlope": 2.5, "RescaleIntercept": -1024, "WindowCenter": 3000, "WindowWidth": 1500},
+    "falling rescale": {"RescaleSlope": -1, "RescaleIntercept": 4095, "WindowCenter": 2000, "WindowWidth": 1000},
+    "falling rescale, values present": {"RescaleSlope": -1, "RescaleIntercept": 4095},
+    "window outside": {"WindowCenter": 9000, "WindowWidth": 100},
+}
+
+
+@pytest.mark.parametrize("attributes", LINEAR.values(), ids=LINEAR)
+@pytest.mark.parametrize("window", [None, (1500.0, 800.0)], ids=["own", "given"])
+def test_a_linear_frame_is_averaged_first_and_comes_out_the_same(write_dicom, averaged, attributes, window):
+    path = write_dicom("a.dcm", STORED, bits=12, **attributes)
+    expected = steps(window)(str(path))
+    found = QuickSteps(steps(window))(str(path))
+    assert found.shape == (3, *SIZE) and found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert len(averaged) == 1
+
+
+@pytest.mark.parametrize("stored", [STORED.astype(np.int16) - 2000, (STORED // 16).astype(np.uint8)])
+def test_signed_and_8_bit_frames_are_averaged_first(write_dicom, averaged, stored):
+    path = write_dicom("a.dcm", stored)
+    np.testing.assert_allclose(QuickSteps(steps())(str(path)), steps()(str(path)), atol=2e-6)
+    assert len(averaged) == 1
+
+
+def test_a_frame_smaller_than_the_network_wants_is_enlarged_alike(write_dicom, averaged):
+    path = write_dicom("a.dcm", STORED[:15, :20], bits=12)
+    np.testing.assert_allclose(QuickSteps(steps())(str(path)), steps()(str(path)), atol=2e-6)
+
+
+def lut(entries: int = 4096) -> list[Dataset]:
+    item = Dataset()
+    item.LUTDescriptor = [entries, 0, 12]
+    item.LUTData = (np.arange(entries) ** 2 // entries).astype("<u2").tobytes()
+    item["LUTData"].VR = "OW"
+    return [item]
+
+
+OTHERS = {
+    "sigmoid": {"WindowCenter": 1800, "WindowWidth": 900, "VOILUTFunction": "SIGMOID"},
+    "padding": {"PixelPaddingValue": int(STORED[0, 0])},
+    "LUT": {"VOILUTSequence": lut()},
+    "threshold": {"WindowCenter": 1800, "WindowWidth": 1},
+}
+
+
+@pytest.mark.parametrize("attributes", OTHERS.values(), ids=OTHERS)
+def test_what_is_not_linear_takes_its_steps_in_their_own_order(write_dicom, averaged, attributes):
+    path = write_dicom("a.dcm", STORED, bits=12, **attributes)
+    np.testing.assert_array_equal(QuickSteps(steps())(str(path)), steps()(str(path)))
+    assert not averaged
+
+
+def test_colours_constant_frames_and_pictures_take_their_steps_in_their_own_order(write_dicom, averaged, tmp_path):
+    colours = np.random.default_rng(1).integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    Image.fromarray(colours).save(tmp_path / "c.png")
+    files = [write_dicom("a.dcm", colours), write_dicom("b.dcm", np.full((40, 50), 7, np.uint16)), tmp_path / "c.png"]
+    for path in files:
+        np.testing.assert_array_equal(QuickSteps(steps())(str(path)), steps()(str(path)))
+    assert not averaged
+
+
+def test_contrast_that_is_changed_before_the_resize_keeps_its_place(write_dicom, averaged):
+    path = write_dicom("a.dcm", STORED, bits=12)
+    plain = steps(None, partial(clahe, clip_limit=2.0, tiles=(4, 4), bits=8))
+    np.testing.assert_array_equal(QuickSteps(plain)(str(path)), plain(str(path)))
+    assert not averaged
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"text")
+    with pytest.raises(ReadError, match="not-dicom"):
+        QuickSteps(steps())(str(tmp_path / "a.dcm"))
