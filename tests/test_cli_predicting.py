@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from lungscan_monai.bundles import find_bundle, working_copy
 from lungscan_monai.cli import app, predicting
-from lungscan_monai.errors import ReadError
+from lungscan_monai.errors import ConfigError, ReadError
+from lungscan_monai.gate.limits import Limits
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.task import load_task
 
@@ -210,6 +211,20 @@ def test_explain_prints_what_was_explained(trained, images, tmp_path):
     result = run("explain", trained, images / "a.png", "--output", tmp_path / "explanations")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"file\tlabel\tprobability\n{images / 'a.png'}\tPneumonia\t0.750\n"
+
+
+@pytest.mark.parametrize("verb", ["predict", "explain"])
+def test_limits_of_the_gate_are_options(trained, images, tmp_path, monkeypatch, verb):
+    loaded = []
+    monkeypatch.setattr(StandInPredictor, "__setattr__", lambda self, *named: loaded.append(named), raising=False)
+    monkeypatch.setattr(StandInPredictor, "task", load_task(trained), raising=False)
+    monkeypatch.setattr(StandInPredictor, "backend_facts", {}, raising=False)
+    monkeypatch.setattr(StandInPredictor, "network", SimpleNamespace(saliency_layer="backbone"), raising=False)
+    run(verb, trained, images / "a.png", "--output", tmp_path / "o", "--limit", "pixels=9", "--limit", "depth=3")
+    assert ("limits", Limits(pixels=9, depth=3)) in loaded
+    refused = run(verb, trained, images / "a.png", "--output", tmp_path / "o", "--limit", "pixel=9")
+    assert refused.exit_code == ConfigError.exit_code
+    assert "expected NAME=NUMBER with a name of file_bytes, pixels" in " ".join(refused.stderr.split())
 
 
 def test_no_cell_of_the_csv_is_a_formula_for_a_spreadsheet(trained, images, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import typer
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
 from lungscan_monai.errors import CheckpointError, ConfigError, ReadError
+from lungscan_monai.gate.limits import Limits
 from lungscan_monai.spreadsheets import guarded_cell
 from lungscan_monai.storage import require_writable, write_text
 
@@ -24,6 +25,10 @@ Bundle = Annotated[
     str, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle, or its name (`lungscan list`).")
 ]
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="Images (PNG, JPEG, DICOM, NIfTI), or folders.")]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=NUMBER", help="Let larger files in, as in pixels=100000000; give it several times."),
+]
 
 
 @guarded("Nothing was written; give the same command again.")
@@ -43,6 +48,7 @@ def predict(
     precision: Annotated[
         str, typer.Option(metavar="NAME", help="float32, or bfloat16 where no decision changes by it.")
     ] = "float32",
+    limit: Limit = None,
     json_: Json = False,
 ) -> None:
     """Apply a trained model to image files.
@@ -60,13 +66,17 @@ def predict(
     lungscan predict runs/pneumonia images/ --output predictions.csv --json
 
     lungscan predict runs/pneumonia images/ --backend auto
+
+    lungscan predict runs/pneumonia mosaic.png --limit pixels=200000000
     """
+    limits = Limits().changed(limit or ())
     root = find_bundle(bundle)
     require_model(root)
     if output is not None:
         require_writable(output.absolute().parent)
     with working():
         predictor = _answering(root, check_inputs, backend, precision)
+        predictor.limits = limits
         paths = _expanded(files)
         answers: list[dict[str, Any]] = []
         with progress("predict") as show:
@@ -100,6 +110,7 @@ def explain(
     layer: Annotated[
         str | None, typer.Option(metavar="NAME", help="Layer of the network to look at, as in backbone.blocks.4.")
     ] = None,
+    limit: Limit = None,
     json_: Json = False,
 ) -> None:
     """Show where in an image a trained model looked: an overlay picture, the map as an array, and an index.
@@ -112,11 +123,13 @@ def explain(
 
     lungscan explain runs/pneumonia chest.dcm --output explanations --method layercam --layer backbone.blocks.4
     """
+    limits = Limits().changed(limit or ())
     root = find_bundle(bundle)
     require_model(root)
     require_writable(output)
     with working():
         predictor = _predictor(root)
+        predictor.limits = limits
         explained, rejects = _explained(predictor, _expanded(files), output, label, method, layer)
     if json_:
         facts = {**_model_facts(predictor), "method": method, "output": str(output)}

@@ -14,8 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from lungscan_monai.data.references import split_reference
 from lungscan_monai.errors import LungScanError, ReadError
 from lungscan_monai.fitted import load_calibration, load_input_check, load_operating_points
+from lungscan_monai.gate.admitting import admit
+from lungscan_monai.gate.limits import Limits
 from lungscan_monai.inference.backends.agreement import Judged
 from lungscan_monai.inference.backends.base import Backend
 from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD, leading_labels
@@ -75,6 +78,7 @@ class Answering(ABC):
     Attributes:
         backend: What runs the network.
         backend_facts: What ran, and how it was chosen, for records.
+        limits: What one file may ask for; it may be set.
     """
 
     backend: Backend
@@ -89,6 +93,7 @@ class Answering(ABC):
         self.calibration = load_calibration(models, model_sha256)
         self.operating_points = load_operating_points(models, model_sha256, self.calibration)
         self.input_check = load_input_check(models, model_sha256) if check_inputs else None
+        self.limits = Limits()
 
     @abstractmethod
     def _prepared(self, case: str) -> np.ndarray:
@@ -130,6 +135,7 @@ class Answering(ABC):
         images: dict[int, np.ndarray] = {}
         for position, case in enumerate(cases):
             try:
+                self._admit(case)
                 images[position] = self._prepared(case)
             except LungScanError as error:
                 answers[position] = _reject(case, error)
@@ -140,6 +146,10 @@ class Answering(ABC):
                 case = cases[position]
                 answers[position] = Reject(case, NOT_ASSESSABLE, reason) if reason else self._answer(case, row)
         return [answers[position] for position in range(len(cases))]
+
+    def _admit(self, case: str) -> None:
+        """Let a file through the gate, or raise the ReadError that it is turned away with."""
+        admit(split_reference(case)[0], self.limits)
 
     def _reasons(self, features: np.ndarray) -> list[str | None]:
         """Say for each case why it cannot be assessed; None where it can."""

@@ -100,7 +100,7 @@ class Predictor(Answering):
             layer: Name of the network's layer to look at; None takes its own choice.
 
         Raises:
-            ReadError: If the file cannot be read.
+            ReadError: If the file is not admitted or cannot be read.
             ConfigError: If the task has no such label.
             SaliencyError: If there is no such method or layer.
         """
@@ -108,6 +108,7 @@ class Predictor(Answering):
         if label is not None and label not in names:
             raise ConfigError(f"{self.task.name} has no label {label!r}; it has {', '.join(names)}")
         case = os.fspath(path)
+        self._admit(case)
         picture, prepared = self._load(case)
         row = np.empty(0)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bombs import write_bomb
 from PIL import Image
 from scipy.special import expit, logit
 
 from lungscan_monai.checkpoints import CheckpointStore
 from lungscan_monai.errors import CheckpointError, ConfigError, LungScanWarning, ReadError, SaliencyError
 from lungscan_monai.fitted import save_calibration, save_input_check, save_operating_points
+from lungscan_monai.gate.limits import Limits
 from lungscan_monai.inference.predictor import Prediction, Predictor, Reject
 from lungscan_monai.metrics.familiarity import Familiarity
 from lungscan_monai.metrics.operating_points import OperatingPoint
@@ -75,6 +77,20 @@ def test_a_bad_file_among_good_ones_is_rejected_and_the_others_are_answered(pred
     assert all(answer.code and answer.reason for answer in answers[1::2])
     for answer, alone in zip(answers[::2], predictor.predict(images[:3]), strict=True):
         assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+
+
+def test_every_file_passes_the_gate_first_and_a_bomb_is_a_reject(predictor, images, tmp_path, monkeypatch):
+    bombs = []
+    for number, name in enumerate(("rows and columns 65535", "sequences 10,000 deep", "program in the preamble")):
+        (tmp_path / str(number)).mkdir()
+        bombs.append(write_bomb(name, tmp_path / str(number)))
+    *refused, answered = predictor.predict([*bombs, images[0]])
+    assert [reject.code for reject in refused] == ["too-large", "too-deep", "polyglot"]
+    assert isinstance(answered, Prediction)
+    with pytest.raises(ReadError, match="too-large"):
+        predictor.explain(bombs[0])
+    monkeypatch.setattr(predictor, "limits", Limits(pixels=100))
+    assert predictor.predict(images[:1])[0].code == "too-large"
 
 
 def test_a_model_is_applied_at_the_image_size_that_it_was_trained_at(images, tmp_path):
