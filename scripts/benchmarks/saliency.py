@@ -36,7 +36,10 @@ def our_ways(network: TimmClassifier, images: torch.Tensor) -> dict[str, Callabl
         PLAIN: lambda: predict(network, images),
         ONE: lambda: explain(network, images, each, "multilabel"),
         ALL: lambda: explain(network, images, every, "multilabel"),
-        "ours, Grad-CAM++, 1 class": lambda: explain(network, images, each, "multilabel", "gradcam++"),
+        **{
+            f"ours, {method}, 1 class": lambda method=method: explain(network, images, each, "multilabel", method)
+            for method in ("gradcam++", "layercam", "hirescam")
+        },
     }
 
 
