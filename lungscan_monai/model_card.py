@@ -16,7 +16,7 @@ from lungscan_monai.data.datalist import Datalist, datalist_sha256, load_datalis
 from lungscan_monai.errors import CheckpointError, DataError
 from lungscan_monai.evaluation.markdown import results_in_tables
 from lungscan_monai.evaluation.report import REPORT_VERSION
-from lungscan_monai.model_files import MODEL_NAME
+from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
 from lungscan_monai.storage import sha256_file, write_text
 from lungscan_monai.task import TaskSpec, load_task
 
@@ -107,7 +107,8 @@ def publish_performance(
         )
     day = datetime.fromtimestamp(Path(report_path).stat().st_mtime, timezone.utc).date().isoformat()
     card = target / "docs" / "README.md"
-    section = performance_section(report, datalist.name, day, is_simulated(datalist), shipped=into is None)
+    network = recorded_architecture(Path(trained) / "models")
+    section = performance_section(report, datalist.name, day, is_simulated(datalist), network, shipped=into is None)
     text = with_performance(card.read_text(encoding="utf-8"), section)
     if into is None:
         metrics = {"data": datalist.name, "model_sha256": model_sha256, **_main_numbers(report)}
@@ -121,7 +122,9 @@ def is_simulated(datalist: Datalist) -> bool:
     return datalist.name.endswith(PHANTOMS_SUFFIX)
 
 
-def performance_section(report: dict[str, Any], data: str, day: str, simulated: bool, shipped: bool) -> str:
+def performance_section(
+    report: dict[str, Any], data: str, day: str, simulated: bool, network: dict[str, Any], shipped: bool
+) -> str:
     """Return the numbers of a report as they stand in a model card.
 
     Args:
@@ -129,6 +132,7 @@ def performance_section(report: dict[str, Any], data: str, day: str, simulated: 
         data: Name of the data set.
         day: When it was measured, as in ``"2026-11-21"``.
         simulated: Whether the cases are phantoms.
+        network: Its settings as they were recorded when it was trained; empty where they were not.
         shipped: Whether the model lies in the same bundle.
     """
     test, facts = report["sections"]["test"], report["facts"]
@@ -140,7 +144,13 @@ def performance_section(report: dict[str, Any], data: str, day: str, simulated: 
     warnings = [f"- **Note:** {warning}" for warning in report["warnings"]]
     belongs = "- Model: SHA-256 `{}`{}".format(facts["model_sha256"], "" if shipped else ", which is not shipped")
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    lines = [*warnings, belongs, f"- Datalist: SHA-256 `{facts['datalist_sha256']}`"]
+    settings = ", ".join(f"{name} `{value}`" for name, value in network.items() if value is not None)
+    lines = [
+        *warnings,
+        *([f"- Network: {settings}"] if settings else []),
+        belongs,
+        f"- Datalist: SHA-256 `{facts['datalist_sha256']}`",
+    ]
     lines += [f"- Command: `{_without_folders(facts['command'])}`", f"- Versions: {versions}"]
     parts = [_SIMULATED] * simulated + [measured, results_in_tables(report), "\n".join(lines)]
     return "\n\n".join(parts)

@@ -33,6 +33,6 @@ lungscan predict "$output/bundle" "$output/phantoms/dicom/$case.dcm"
 lungscan explain "$output/bundle" "$output/phantoms/dicom/$case.dcm" --output "$output/explanation"
 
 step "done"
-echo "report:      $output/evaluation/report.md"
+echo "report:      $output/evaluation/report.html"
 echo "heatmaps:    $output/evaluation/explanations"
 echo "this file:   $output/explanation"

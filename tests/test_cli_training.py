@@ -237,7 +237,7 @@ def test_evaluate_prints_the_main_numbers_with_their_intervals(workflow, datalis
         ["specificity", "-"],
     ]
     assert "1 patient(s) are in training and in test" in result.stderr
-    assert str(trained / "eval" / "report.md") in result.stderr
+    assert str(trained / "eval" / "report.html") in result.stderr
 
 
 def test_evaluate_gives_numbers_without_curves_as_json(workflow, datalist, trained):

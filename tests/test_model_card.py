@@ -198,3 +198,11 @@ def test_a_card_without_the_two_marks_is_an_error():
         with pytest.raises(DataError, match=re.escape(END)):
             with_performance(card, "numbers")
     assert without_performance("# Card") == "# Card"
+
+
+def test_the_card_names_the_network_that_was_measured(tmp_path):
+    run = Run(tmp_path)
+    architecture = {"backbone": "resnet18", "hidden_features": None, "image_size": [96, 96]}
+    write_json(run.root / "models" / "manifest.json", {"files": {"model.pt": {"architecture": architecture}}})
+    run.publish()
+    assert "- Network: backbone `resnet18`, image_size `[96, 96]`\n" in run.card

@@ -162,7 +162,7 @@ def evaluate(
     print_table(*_table(report), title=f"{section['name']}: {section['cases']} cases")
     for warning in report["warnings"]:
         say(f"Warning: {warning}", typer.colors.YELLOW)
-    say(f"Report: {folder / 'report.md'}")
+    say(f"Report: {folder / 'report.html'}")
 
 
 def _require_torch() -> None:
