@@ -20,11 +20,13 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
+from pydicom.encaps import get_frame
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from lungscan_monai.dicom.codestreams import codestream_size
 from lungscan_monai.dicom.windows import Window, spreading_window
 from lungscan_monai.errors import DataError, ReadError
 
@@ -32,6 +34,7 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
+_MOST_SAMPLES = 4
 _PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # What pydicom 3 and its decoders raise for damaged files; found by cutting files short and by changing their bytes.
 _MALFORMED = (
@@ -207,7 +210,30 @@ def _decode(dataset: Dataset, frame: int | None, name: str) -> tuple[np.ndarray,
         raise ReadError(name, "no-such-frame", f"frame {frame} was asked for, the file has frames 0 to {count - 1}")
     _check_decoder(dataset.file_meta.TransferSyntaxUID, name)
     with _malformed_as_read_error(name, "pixels", "the pixel data cannot be decoded; they may be cut short or damaged"):
+        if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            _check_codestream(_encoded_frame(dataset, frame, count), dataset, name)
         return pixel_array(dataset, index=frame), frame
+
+
+def _encoded_frame(dataset: Dataset, frame: int, count: int) -> bytes:
+    offsets = None
+    if "ExtendedOffsetTable" in dataset:
+        offsets = dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths
+    return get_frame(dataset.PixelData, frame, number_of_frames=count, extended_offsets=offsets)
+
+
+def _check_codestream(encoded: bytes, dataset: Dataset, name: str) -> None:
+    """Refuse a frame that decodes into a larger picture than the header's: decoders take memory by the former."""
+    found = codestream_size(encoded)
+    if found is not None and (
+        found.rows > dataset.Rows or found.columns > dataset.Columns or found.samples > _MOST_SAMPLES
+    ):
+        raise ReadError(
+            name,
+            "pixels",
+            f"its pixel data are a picture of {found.rows} x {found.columns} with {found.samples} samples per pixel, "
+            f"its header says {dataset.Rows} x {dataset.Columns}",
+        )
 
 
 def _check_decoder(syntax: UID, name: str) -> None:
