@@ -322,10 +322,11 @@ def test_evaluation_leaves_report_figures_predictions_and_explanations(trained):
 def test_evaluation_and_predictor_decide_alike_and_explain_what_was_decided(trained):
     root, datalist = trained
     index = json.loads((root / "eval" / "explanations" / "index.json").read_text())
-    answers = Predictor(root).predict([datalist.parent / entry["case"] for entry in index])
-    for entry, answer in zip(index, answers, strict=True):
+    explained = {(entry["case"], entry["label"]) for entry in index}
+    cases = sorted({entry["case"] for entry in index})
+    for case, answer in zip(cases, Predictor(root).predict([datalist.parent / case for case in cases]), strict=True):
         most_probable = max(answer.probabilities, key=answer.probabilities.get)
-        assert entry["label"] == (answer.label or most_probable)
+        assert (case, answer.label or most_probable) in explained
 
 
 def test_inference_works_from_another_directory_and_equals_the_predictor(trained, tmp_path, monkeypatch):

@@ -82,13 +82,15 @@ def gallery_entries(
 ) -> list[dict[str, Any]]:
     """Return the gallery as the report holds it: of each target its label and the lists of `KINDS`.
 
+    Without any case it is empty.
+
     Args:
         cases: As :func:`surest_cases` chose them.
         test: What they were chosen from.
         files: Of each case and label `picture` and `heatmap`: paths from the report's folder, as far as they exist.
     """
     gallery = []
-    for target in test.targets():
+    for target in test.targets() if cases else ():
         index = test.label_names.index(target.label)
         lists: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
         for entry in cases:

@@ -85,3 +85,4 @@ def test_the_report_names_the_pictures_that_there_are(binary):
         }
     ]
     assert gallery["confident"][0]["heatmap"] is None
+    assert gallery_entries([], binary, files) == []
