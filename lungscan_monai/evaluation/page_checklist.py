@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lungscan_monai.evaluation.error_gallery import KINDS
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.pages import Html, element, paragraph, table
 
@@ -101,7 +102,7 @@ def _computable(report: dict[str, Any], name: str) -> bool:
 _RESTS_ON: Mapping[str, Callable[[dict[str, Any]], bool]] = {
     "subgroups": lambda report: bool(report.get("subgroups")),
     "explanations": lambda report: bool(report.get("explanations")),
-    "errors": lambda report: bool(report.get("error_gallery")),
+    "errors": lambda report: any(label.get(kind) for label in report.get("error_gallery") or () for kind in KINDS),
     "inputs": lambda report: _computable(report, "input_check"),
     "calibration": lambda report: bool(report["calibration"].get("applied")),
 }

@@ -11,9 +11,10 @@ from evaluation.examples import ALL, binary, multiclass, multilabel
 from page_reader import PageReader
 
 from lungscan_monai.evaluation.calibrating import calibrated, fit_calibration
+from lungscan_monai.evaluation.error_gallery import KINDS
 from lungscan_monai.evaluation.page import FILE_NAMES, render_in, render_page
 from lungscan_monai.evaluation.page_checklist import CLAIM, TRIPOD
-from lungscan_monai.evaluation.page_explanations import KINDS, shown_files
+from lungscan_monai.evaluation.page_explanations import shown_files
 from lungscan_monai.evaluation.page_pictures import SmallPicture, small_pictures
 from lungscan_monai.evaluation.report import build_report
 from lungscan_monai.evaluation.settings import ReportSettings
@@ -230,6 +231,11 @@ def test_an_item_whose_evidence_is_missing_is_not_called_answered(reports):
     page = render_page(bare | {"subgroups": [], "input_check": {"not_computable": "because none was asked for"}})
     for reason in ("nothing was explained", "no gallery of errors", "records no groups", "inputs were not checked"):
         assert reason in page
+
+
+def test_a_gallery_of_empty_lists_is_no_gallery(reports):
+    page = render_page(reports["binary"] | {"error_gallery": [{"label": "B", **dict.fromkeys(KINDS, [])}]})
+    assert 'id="errors"' not in page and "no gallery of errors" in page
 
 
 @pytest.mark.parametrize("make", [binary, multiclass, multilabel])
