@@ -56,8 +56,8 @@ def test_a_mask_is_no_fact_and_a_fact_without_a_value_is_none():
 
 def test_what_may_be_an_identifier_is_left_out_but_a_known_fact_is_not():
     names = [f"x{i}" for i in range(30)]
-    facts, left_out = given_facts(cases(hospital_number=names, source=names, boxes=[[1]] * 30))
-    assert left_out == ["hospital_number", "boxes"]
+    facts, left_out = given_facts(cases(hospital_number=names, source=names, findings=[[1]] * 30))
+    assert left_out == ["hospital_number", "findings"]
     assert [fact.name for fact in facts] == ["source"]
     assert len(facts[0].order) == 12 and facts[0].order[-1] == "other"
     assert facts[0].values.count("other") == 19
