@@ -6,6 +6,7 @@ these are held between the ends; and a picture of four million pixels need not b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,10 +83,14 @@ def small_shades(frame: WindowedFrame, size: tuple[int, int]) -> np.ndarray:
         Shades in [0, 1], float32.
     """
     center, width = _in_values(frame.window, frame)
-    values = frame.values.astype(np.float32)
-    values -= center
-    np.clip(values, -abs(width) / 2, abs(width) / 2, out=values)
-    lines = _means_of_lines(values, size[0])
+    half = abs(width) / 2
+
+    def held(rows: np.ndarray) -> np.ndarray:
+        rows = rows.astype(np.float32)
+        rows -= center
+        return np.clip(rows, -half, half, out=rows)
+
+    lines = _means_of_lines(frame.values, size[0], held)
     small = _means_of_lines(np.ascontiguousarray(lines.T), size[1]).T
     return np.clip(small / width + 0.5, 0, 1).astype(np.float32)
 
@@ -98,13 +103,18 @@ def _in_values(window: Window, frame: WindowedFrame) -> tuple[float, float]:
     return center, -width if frame.inverted != (frame.slope < 0) else width
 
 
-def _means_of_lines(values: np.ndarray, count: int) -> np.ndarray:
-    """Return the means of `count` areas of lines, ``(count, W)``, of values ``(H, W)``."""
+def _means_of_lines(
+    values: np.ndarray, count: int, held: Callable[[np.ndarray], np.ndarray] = lambda rows: rows
+) -> np.ndarray:
+    """Return the means of `count` areas of lines, ``(count, W)``, of values ``(H, W)``.
+
+    The lines of one area at a time go through `held`: they stay in the processor's cache.
+    """
     height = len(values)
     means = np.empty((count, values.shape[1]), np.float32)
     for number in range(count):
         first, end = number * height // count, -(-(number + 1) * height // count)
-        cv2.reduce(values[first:end], 0, cv2.REDUCE_AVG, means[number : number + 1])
+        cv2.reduce(held(values[first:end]), 0, cv2.REDUCE_AVG, means[number : number + 1])
     return means
 
 
