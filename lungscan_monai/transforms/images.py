@@ -8,7 +8,7 @@ file                 read by                  brought to [0, 1] by
 DICOM                `dicom.pixels`           VOI LUT, window or the values present; polarity
 NIfTI                `volumes`, nibabel       the values present in the slice
 PNG, JPEG, TIFF ...  `pictures`, Pillow       the full scale of 8 or 16 bits
-anything else        `volumes`, SimpleITK     the values present in the slice
+MetaImage, NRRD      `volumes`, SimpleITK     the values present in the slice
 ==================== ======================== ================================================
 """
 
@@ -24,7 +24,8 @@ from lungscan_monai.data.references import split_reference
 from lungscan_monai.dicom.pixels import read_display_image
 from lungscan_monai.dicom.windows import Window
 from lungscan_monai.errors import ConfigError, DataError, ReadError
-from lungscan_monai.transforms.pictures import is_picture, read_picture
+from lungscan_monai.gate.admitting import DICOM, NIFTI, PICTURE, kind_of
+from lungscan_monai.transforms.pictures import read_picture
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -81,19 +82,13 @@ def _read(reference: str | os.PathLike, window: Window | None) -> np.ndarray:
 
 
 def _read_by_content(path: Path, index: int | None, window: Window | None) -> np.ndarray:
-    name = path.name.lower()
-    if name.endswith(DICOM_SUFFIXES) or _has_dicom_prefix(path):
+    kind = kind_of(path)
+    if kind == DICOM:
         return read_display_image(path, index, window)
-    if not name.endswith(NIFTI_SUFFIXES) and is_picture(path):
+    if kind == PICTURE:
         return read_picture(path, index)
     from lungscan_monai.transforms import (
         volumes,
     )  # its packages take 100 MB, which DICOM files and pictures do not need
 
-    read = volumes.read_nifti_slice if name.endswith(NIFTI_SUFFIXES) else volumes.read_itk_slice
-    return read(path, index, window)
-
-
-def _has_dicom_prefix(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+    return (volumes.read_nifti_slice if kind == NIFTI else volumes.read_itk_slice)(path, index, window)

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from lungscan_monai.dicom.windows import spread
 from lungscan_monai.errors import ReadError
+from lungscan_monai.gate.pictures import PICTURE_DAMAGE, PICTURE_FORMATS
 
 _GREY_MODES = ("1", "L", "LA", "La")
 _VALUE_MODES = ("I", "F")  # 32 bits a pixel: no full scale is known
-# What Pillow raises for damaged files; found by cutting files short and by changing their bytes.
-_DAMAGED = (ArithmeticError, AttributeError, EOFError, LookupError, OSError, SyntaxError, ValueError)
-
-
-def is_picture(path: Path) -> bool:
-    """Whether Pillow knows the format, judged by content."""
-    try:
-        with Image.open(path):
-            return True
-    except UnidentifiedImageError:
-        return False
-    except (Image.DecompressionBombError, MemoryError, struct.error, zlib.error, *_DAMAGED):
-        return True  # a picture, though one that cannot be read: `read_picture` says why
 
 
 def read_picture(path: Path, page: int | None = None) -> np.ndarray:
@@ -36,7 +22,7 @@ def read_picture(path: Path, page: int | None = None) -> np.ndarray:
     are divided by their full scale; the values of 32-bit ones are spread over [0, 1].
 
     Args:
-        path: A file that `is_picture`.
+        path: A file of one of :data:`~lungscan_monai.gate.pictures.PICTURE_FORMATS`.
         page: Zero-based page of a TIFF or GIF; the first one if None.
 
     Returns:
@@ -46,7 +32,7 @@ def read_picture(path: Path, page: int | None = None) -> np.ndarray:
         ReadError: If the file is damaged, too large for Pillow's limit, or has no such page.
     """
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=PICTURE_FORMATS) as file:
             pages = getattr(file, "n_frames", 1)
             if page is not None and page >= pages:
                 raise ReadError(path.name, "no-such-slice", f"page {page} was asked for, the file has 0 to {pages - 1}")
@@ -56,7 +42,7 @@ def read_picture(path: Path, page: int | None = None) -> np.ndarray:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
         raise ReadError(path.name, "too-large", "the picture has more pixels than can be read safely") from error
-    except (struct.error, zlib.error, *_DAMAGED) as error:
+    except PICTURE_DAMAGE as error:
         raise ReadError(
             path.name, "damaged", f"the picture is cut short or damaged ({type(error).__name__})"
         ) from error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -446,6 +447,17 @@ def test_broken_jpeg_is_refused(make_dicom: Maker, tmp_path: Path) -> None:
     dataset = make_dicom(noise(8))
     dataset.PixelData = encapsulate([b"\xff\xd8\xff\xe0 no jpeg at all \xff\xd9"])
     dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(tmp_path / "a", enforce_file_format=True)
+    assert refusal(tmp_path / "a").code == "pixels"
+
+
+def test_rle_that_becomes_more_than_the_frame_is_refused(make_dicom: Maker, tmp_path: Path) -> None:
+    dataset = make_dicom(noise(12, shape=(16, 16)))
+    segment = b"\x81\x07" * 40  # 40 runs of 128 bytes for 256 pixels
+    dataset.PixelData = encapsulate([struct.pack("<16I", 2, 64, 144, *[0] * 13) + 2 * segment])
+    dataset.file_meta.TransferSyntaxUID = RLELossless
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True
     dataset.save_as(tmp_path / "a", enforce_file_format=True)

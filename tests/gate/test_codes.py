@@ -9,15 +9,19 @@ ROOT = Path(__file__).parents[2]
 
 
 def raised() -> dict[str, str]:
-    """Code -> module of every ReadError of the package; a code is its second argument."""
+    """Code -> module of every ReadError of the package; a code is its second argument, or what a worker says it is."""
     found = {}
     for path in sorted((ROOT / "lungscan_monai").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ReadError" and len(node.args) > 1:
-                codes = [part.value for part in ast.walk(node.args[1]) if isinstance(part, ast.Constant)]
+                parts = [] if isinstance(node.args[1], ast.Subscript) else ast.walk(node.args[1])
+                codes = [part.value for part in parts if isinstance(part, ast.Constant)]
                 found |= {code: path.name for code in codes}
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_malformed_as_read_error":
                 found[node.args[1].value] = path.name
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_send" and path.name == "worker.py":
+                words = [word.value.value for word in node.keywords if isinstance(word.value, ast.Constant)]
+                found |= {word: path.name for word in words[:1] if word}
     return found
 
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from lungscan_monai.errors import ReadError
-from lungscan_monai.transforms.pictures import is_picture, read_picture
+from lungscan_monai.transforms.images import read_image
+from lungscan_monai.transforms.pictures import read_picture
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 COLOURS = np.random.default_rng(0).integers(0, 256, (3, 4, 3)).astype(np.uint8)
@@ -94,10 +95,16 @@ def test_page_of_a_tiff_is_chosen_and_the_first_is_the_default(tmp_path: Path) -
 
 def test_content_decides_what_is_a_picture(tmp_path: Path) -> None:
     picture = saved(tmp_path, GREY).rename(tmp_path / "no_suffix")
-    text = tmp_path / "text.png"
-    text.write_text("no picture")
-    assert is_picture(picture)
-    assert not is_picture(text)
+    np.testing.assert_array_equal(read_image(picture)[0], (GREY / 255).astype(np.float32))
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ReadError, match="unknown-format"):
+        read_image(tmp_path / "text.png")
+
+
+def test_programs_that_draw_are_not_run(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(ReadError, match="damaged"):
+        read_picture(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
@@ -111,6 +118,5 @@ def test_picture_cut_short_is_refused(tmp_path: Path, name: str) -> None:
 def test_picture_beyond_the_limit_of_pillow_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, GREY)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
-    assert is_picture(path)
     with pytest.raises(ReadError, match="too-large"):
         read_picture(path)
