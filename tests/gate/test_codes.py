@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import ast
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 from lungscan_monai.gate.codes import READ_CODES, SKIPPED
+from lungscan_monai.gate.limits import Limits
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,3 +40,17 @@ def test_codes_are_short_words_and_meanings_are_sentences() -> None:
 
 def test_what_is_skipped_is_a_code() -> None:
     assert set(READ_CODES) >= SKIPPED
+
+
+def section(heading: str) -> str:
+    text = (ROOT / "docs" / "reading.md").read_text(encoding="utf-8")
+    return text.split(f"## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_the_page_has_every_code_with_its_meaning() -> None:
+    assert dict(re.findall(r"^\| `(.+?)` \| (.+) \|$", section("Codes"), re.MULTILINE)) == READ_CODES
+
+
+def test_the_page_has_every_limit_with_its_number() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", section("Limits"), re.MULTILINE)
+    assert {name: int(number) for name, number in rows} == asdict(Limits())
