@@ -12,6 +12,7 @@ from lungscan_monai.gate.limits import Limits
 from lungscan_monai.gate.sources import ByteSource, FileSource, InflatingSource
 
 GZIP = b"\x1f\x8b"
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
 _GZIP_WINDOW = 31
 _NIFTI_HEADER = 540  # the longer one, of NIfTI-2
@@ -40,7 +41,7 @@ def nifti_size(stream: BinaryIO, name: str, limits: Limits) -> Shape:
     """Return the shape of a NIfTI volume, compressed or not; of a compressed one only the header is inflated.
 
     Raises:
-        ReadError: ``malformed``, ``truncated``, ``too-large``, ``expansion`` or ``dimensions``.
+        ReadError: ``unknown-format``, ``malformed``, ``truncated``, ``too-large``, ``expansion`` or ``dimensions``.
     """
     size = _size_of(stream)
     compressed = stream.read(2) == GZIP
@@ -48,7 +49,10 @@ def nifti_size(stream: BinaryIO, name: str, limits: Limits) -> Shape:
     source: ByteSource = FileSource(stream, size, name)
     if compressed:
         source = InflatingSource(stream, 0, size, name, limits, _GZIP_WINDOW)
-    shape, end = _nifti_header(source.peek(_NIFTI_HEADER), name)
+    head = source.peek(_NIFTI_HEADER)
+    if not (begins_like_nifti(head) or name.lower().endswith(NIFTI_SUFFIXES)):
+        raise ReadError(name, "unknown-format", "is compressed by gzip, and no NIfTI file")
+    shape, end = _nifti_header(head, name)
     limits.check_image(name, *shape)
     _check_bytes(name, limits, end, size, compressed)
     return shape

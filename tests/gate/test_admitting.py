@@ -218,6 +218,7 @@ def let_in_or_refused(path: Path) -> None:
 def test_a_gzip_of_anything_else_is_no_volume(tmp_path: Path) -> None:
     assert refusal(written(tmp_path, gzip.compress(b"text" * 1000), "a.nii.gz")).code == "malformed"
     assert refusal(written(tmp_path, gzip.compress(b"text"), "a.nii.gz")).code == "truncated"
+    assert refusal(written(tmp_path, gzip.compress(b"a,b\n" * 1000), "table.csv.gz")).code == "unknown-format"
 
 
 @pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"%PDF-1.7\n", b"<svg/>"])
