@@ -12,4 +12,5 @@ if [ "${1:-}" = "--fast" ]; then
     shift
     set -- -m "not slow" "$@"
 fi
-python -m pytest "$@"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}  # two processes of one thread each: more threads than cores are slow
+python -m pytest -n 2 "$@"
