@@ -6,6 +6,7 @@ worker is replaced, and the others go on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -185,7 +186,8 @@ class _Worker:
             )
         self._line = Connection(ours.detach())
         self._is_ready = False
-        self._line.send(self._orders)
+        with contextlib.suppress(ConnectionError):  # one that is dead already is found out when it shall answer
+            self._line.send(self._orders)
 
     def interrupt(self) -> None:
         """Kill the process; who waits for its answer sees it dead."""
