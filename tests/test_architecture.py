@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "lungscan_monai"
 LONGEST_FUNCTION = 60
 ONE_DOOR = {"timm": "networks", "nibabel": "transforms.volumes", "SimpleITK": "transforms.volumes"}
+OPTIONAL_FOLDERS = {"results", "node", "apps"}
+"""Folders whose modules may import optional packages at their head; nothing else imports these folders at its own."""
 TOOLS = {"test"}
 """Extras for those who work on the toolkit; the package itself imports none of them."""
 
@@ -111,15 +113,24 @@ def optional_packages() -> set[str]:
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     extras = config["options.extras_require"]
     lines = [line for extra in extras if extra not in TOOLS for line in extras[extra].splitlines() if line]
-    return {line.split(">=")[0].strip() for line in lines}
+    return {line.split(">=")[0].split("[")[0].strip().replace("-", "_") for line in lines}
 
 
 @pytest.mark.parametrize("package", sorted(optional_packages()))
-def test_an_optional_package_is_imported_in_one_module_and_inside_a_function(package):
+def test_an_optional_package_is_imported_inside_a_function_of_one_module_or_in_a_folder_of_its_own(package):
     users = [name for name, tree in SOURCES.items() if package in strangers(tree)]
-    assert len(users) <= 1
-    at_import = [name for name in users if package in {full.split(".")[0] for full in _imports_at_module_level(name)}]
+    beyond = [name for name in users if name.split(".")[0] not in OPTIONAL_FOLDERS]
+    assert len(beyond) <= 1
+    at_import = [name for name in beyond if package in {full.split(".")[0] for full in _imports_at_module_level(name)}]
     assert at_import == []
+
+
+@pytest.mark.parametrize("folder", sorted(OPTIONAL_FOLDERS))
+def test_a_folder_with_optional_packages_is_entered_from_functions_only(folder):
+    for name in SOURCES:
+        if name.split(".")[0] not in OPTIONAL_FOLDERS:
+            entered = [full for full in _imports_at_module_level(name) if full.startswith(f"{PACKAGE}.{folder}")]
+            assert not entered, f"{name} imports {entered[0]} when it is imported itself; do that inside a function"
 
 
 def _imports_at_module_level(module: str) -> Iterator[str]:
