@@ -8,11 +8,11 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pydicom import dcmread
 
 from lungscan_monai.data.references import split_reference
-from lungscan_monai.transforms.reading import DICOM_SUFFIXES, NIFTI_SUFFIXES
+from lungscan_monai.gate.admitting import DICOM, NIFTI, PICTURE, kind_of
 
 _PILLOW_BITS = {"1": 1, "I": 32, "F": 32}
 _NIFTI_HEADER_BYTES = 348
@@ -37,25 +37,22 @@ def file_facts(reference: str | os.PathLike) -> FileFacts:
 
     Args:
         reference: The file; a fragment (``#slice=12``) is of no importance.
+
+    Raises:
+        ReadError: If it is of no known kind.
     """
     path, _ = split_reference(reference)
-    name = path.name.lower()
-    if name.endswith(DICOM_SUFFIXES) or _has_dicom_prefix(path):
+    kind = kind_of(path)
+    if kind == DICOM:
         stored = dcmread(path, force=True, stop_before_pixels=True, specific_tags=["BitsStored"]).get("BitsStored")
         return FileFacts("DICOM", stored and int(stored))
-    if name.endswith(NIFTI_SUFFIXES):
+    if kind == NIFTI:
         return FileFacts("NIfTI", _nifti_bits(path))
-    try:
+    if kind == PICTURE:
         with Image.open(path) as picture:
             bits = 16 if picture.mode.startswith("I;16") else _PILLOW_BITS.get(picture.mode, 8)
             return FileFacts(picture.format or "", bits)
-    except UnidentifiedImageError:
-        return FileFacts(path.suffix.lstrip(".").upper(), None)
-
-
-def _has_dicom_prefix(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+    return FileFacts(path.suffix.lstrip(".").upper(), None)
 
 
 def _nifti_bits(path: Path) -> int:
