@@ -8,7 +8,6 @@ from typing import Any
 from lungscan_monai.data.datalist import SECTIONS
 from lungscan_monai.data_report.charts import bar, histogram
 from lungscan_monai.data_report.findings import counted
-from lungscan_monai.data_report.thumbnails import Thumbnail
 from lungscan_monai.pages import (
     Cell,
     Html,
@@ -27,6 +26,7 @@ from lungscan_monai.pages import (
     strip,
     table,
 )
+from lungscan_monai.transforms.small_pictures import SmallPicture
 
 SHOWN_TWINS = 18
 """Sets of identical pictures, and pairs of near duplicates, that are shown as pictures; more are in the tables."""
@@ -44,7 +44,7 @@ def shown_cases(report: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys([*samples, *(image["case"] for pair in twins for image in pair)]))
 
 
-def render_page(report: dict[str, Any], pictures: Mapping[str, Thumbnail]) -> str:
+def render_page(report: dict[str, Any], pictures: Mapping[str, SmallPicture]) -> str:
     """Return the page of a data report.
 
     Args:
@@ -196,12 +196,12 @@ def _shades(report: dict[str, Any]) -> list[Html]:
     return [paragraph(words, class_="fine"), gallery(figures)]
 
 
-def _image(pictures: Mapping[str, Thumbnail], case: str, alt: str) -> Html:
+def _image(pictures: Mapping[str, SmallPicture], case: str, alt: str) -> Html:
     found = pictures[case]
     return picture(found.data, alt, found.width, found.height)
 
 
-def _samples(report: dict[str, Any], pictures: Mapping[str, Thumbnail]) -> list[Html]:
+def _samples(report: dict[str, Any], pictures: Mapping[str, SmallPicture]) -> list[Html]:
     blocks = [paragraph(f"Drawn at random with seed {report['seed']}.", class_="fine")]
     for group, cases in zip(report["groups"], report["samples"], strict=True):
         if cases:
@@ -226,13 +226,13 @@ def _matrix(twins: dict[str, Any]) -> Html:
     return table("Pictures with a twin, by section", ("of", *(f"have one in {name}" for name in SECTIONS)), rows)
 
 
-def _pair(report: dict[str, Any], pictures: Mapping[str, Thumbnail], pair: list[dict[str, Any]], words: str) -> Html:
+def _pair(report: dict[str, Any], pictures: Mapping[str, SmallPicture], pair: list[dict[str, Any]], words: str) -> Html:
     images = [_image(pictures, image["case"], f"Picture in {image['section']}") for image in pair]
     lines = [element("strong", words), *(_describe(report, image) for image in pair)]
     return figure(strip(images, pair=True), joined(lines, "<br>"))
 
 
-def _identical(report: dict[str, Any], pictures: Mapping[str, Thumbnail]) -> list[Html]:
+def _identical(report: dict[str, Any], pictures: Mapping[str, SmallPicture]) -> list[Html]:
     twins = report["identical"]
     if not twins["sets"]:
         return [paragraph("No two pictures are equal, pixel by pixel.")]
@@ -248,7 +248,7 @@ def _identical(report: dict[str, Any], pictures: Mapping[str, Thumbnail]) -> lis
     return [paragraph(text), _matrix(twins), gallery(figures), *(() if all_seen else (listing,))]
 
 
-def _near(report: dict[str, Any], pictures: Mapping[str, Thumbnail]) -> list[Html]:
+def _near(report: dict[str, Any], pictures: Mapping[str, SmallPicture]) -> list[Html]:
     twins = report["near"]
     if not twins["pairs"]:
         return [paragraph("No two pictures are near duplicates.")]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from PIL import Image
 
 from lungscan_monai.data.datalist import Datalist
 from lungscan_monai.transforms.reading import read_image
+from lungscan_monai.transforms.small_pictures import SmallPicture, small_picture
 
 LONGEST_SIDE = 176
 """Pixels of the longer side of a small picture."""
@@ -21,24 +18,9 @@ LONGEST_SIDE = 176
 _QUALITY = 82
 
 
-@dataclass(frozen=True)
-class Thumbnail:
-    """A small picture.
-
-    Args:
-        data: The JPEG file.
-        width: Columns.
-        height: Rows.
-    """
-
-    data: bytes
-    width: int
-    height: int
-
-
 def thumbnails(
     datalist: Datalist, case_ids: Iterable[str], dataset_dir: str | os.PathLike | None = None
-) -> dict[str, Thumbnail]:
+) -> dict[str, SmallPicture]:
     """Return small pictures of the named cases.
 
     Raises:
@@ -51,12 +33,7 @@ def thumbnails(
         return dict(zip(files, pool.map(_thumbnail, files.values()), strict=True))
 
 
-def _thumbnail(reference: str) -> Thumbnail:
+def _thumbnail(reference: str) -> SmallPicture:
     image = read_image(reference)
-    scale = LONGEST_SIDE / max(image.shape[1:])
-    width, height = (max(1, round(side * scale)) for side in image.shape[:0:-1])
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(np.moveaxis(image, 0, -1), (width, height), interpolation=way)
-    stream = io.BytesIO()
-    Image.fromarray((small * 255 + 0.5).astype(np.uint8)).save(stream, "JPEG", quality=_QUALITY, optimize=True)
-    return Thumbnail(stream.getvalue(), width, height)
+    shades = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
+    return small_picture(shades, LONGEST_SIDE, _QUALITY, enlarge=True)

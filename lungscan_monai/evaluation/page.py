@@ -10,11 +10,11 @@ from lungscan_monai.evaluation.page_curves import decision_curves, reliability, 
 from lungscan_monai.evaluation.page_decisions import abstaining, calibration, thresholds, unfamiliar
 from lungscan_monai.evaluation.page_explanations import errors, explanations
 from lungscan_monai.evaluation.page_facts import evaluated, limits, method, warnings
-from lungscan_monai.evaluation.page_pictures import SmallPicture
 from lungscan_monai.evaluation.page_results import confusion, in_short, results
 from lungscan_monai.evaluation.page_subgroups import subgroups
 from lungscan_monai.evaluation.words import LANGUAGES, Words, words_of
 from lungscan_monai.pages import Html, contents, element, joined, note, page, paragraph, section
+from lungscan_monai.transforms.small_pictures import SmallPicture
 
 FILE_NAMES = {"en": "report.html", "id": "report.id.html"}
 """Name of the page in each language; the pages link to each other by it."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lungscan_monai.evaluation.error_gallery import KINDS
-from lungscan_monai.evaluation.page_pictures import SmallPicture
 from lungscan_monai.evaluation.page_results import estimate_cell, roomy
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.pages import Cell, Html, element, figure, gallery, paragraph, picture, strip, table
+from lungscan_monai.transforms.small_pictures import SmallPicture
 
 _WITH_NEXT = "margin:1rem 0 .5rem;break-after:avoid"
 _OF_PLACE = ("pointing_game", "saliency_inside", "iou")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+
+from lungscan_monai.transforms.small_pictures import SmallPicture, small_picture
 
 LONGEST_SIDE = 256
 """Pixels of the longer side of a small picture."""
@@ -17,21 +18,6 @@ BYTES_AT_MOST = 5_500_000
 """Of all pictures of a page together; in the page they take a third more."""
 
 _QUALITY = 78
-
-
-@dataclass(frozen=True)
-class SmallPicture:
-    """A small picture.
-
-    Args:
-        data: The JPEG file.
-        width: Columns.
-        height: Rows.
-    """
-
-    data: bytes
-    width: int
-    height: int
 
 
 def small_pictures(folder: str | os.PathLike, names: Iterable[str]) -> dict[str, SmallPicture]:
@@ -56,8 +42,4 @@ def _small(path: Path) -> SmallPicture | None:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         return None
-    scale = min(1.0, LONGEST_SIDE / max(image.shape[:2]))
-    width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
-    shrunk = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    encoded, data = cv2.imencode(".jpg", shrunk, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
-    return SmallPicture(data.tobytes(), width, height) if encoded else None
+    return small_picture(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), LONGEST_SIDE, _QUALITY)

@@ -27,9 +27,6 @@ from lungscan_monai.errors import ConfigError, DataError, ReadError
 from lungscan_monai.gate.admitting import DICOM, NIFTI, PICTURE, kind_of
 from lungscan_monai.transforms.pictures import read_picture
 
-DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
-NIFTI_SUFFIXES = (".nii", ".nii.gz")
-
 
 def read_image(path: str | os.PathLike, window: Sequence[float] | None = None) -> np.ndarray:
     """Read one picture of any supported format.

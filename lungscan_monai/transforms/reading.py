@@ -15,9 +15,9 @@ import numpy as np
 from monai.data import ImageReader
 
 from lungscan_monai.errors import ReadError
-from lungscan_monai.transforms.images import DICOM_SUFFIXES, NIFTI_SUFFIXES, checked_window, read_image
+from lungscan_monai.transforms.images import checked_window, read_image
 
-__all__ = ["DICOM_SUFFIXES", "NIFTI_SUFFIXES", "MedicalImageReader", "read_image"]
+__all__ = ["MedicalImageReader", "read_image"]
 
 
 class MedicalImageReader(ImageReader):

@@ -15,12 +15,13 @@ from lungscan_monai.evaluation.error_gallery import KINDS
 from lungscan_monai.evaluation.page import FILE_NAMES, render_in, render_page
 from lungscan_monai.evaluation.page_checklist import CLAIM, TRIPOD
 from lungscan_monai.evaluation.page_explanations import shown_files
-from lungscan_monai.evaluation.page_pictures import SmallPicture, small_pictures
+from lungscan_monai.evaluation.page_pictures import small_pictures
 from lungscan_monai.evaluation.report import build_report
 from lungscan_monai.evaluation.settings import ReportSettings
 from lungscan_monai.evaluation.words import LANGUAGES, Words, placeholders
 from lungscan_monai.evaluation.words_en import ENGLISH
 from lungscan_monai.evaluation.writing import write_report
+from lungscan_monai.transforms.small_pictures import SmallPicture
 
 EVIL = '<script>alert("x")</script>\'&'
 GREEK = ("αλφα", "βητα", "γαμμα", "δελτα")
