@@ -1,0 +1,90 @@
+"""One model for all who ask, and answers that are those of the Predictor."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from small_bundle import BUNDLES, small_bundle, write_png
+
+from lungscan_monai import Predictor
+from lungscan_monai.apps.models import ModelStore
+from lungscan_monai.errors import CheckpointError, ConfigError, SaliencyError
+from lungscan_monai.inference.answering import Prediction, Reject
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return small_bundle(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def store(bundle):
+    with ModelStore([bundle, BUNDLES / "kidney_ct_classification"]) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    return write_png(tmp_path_factory.mktemp("pictures") / "a.png", 3)
+
+
+def test_answers_are_those_of_the_predictor(store, bundle, picture):
+    (analysed,) = store.get(bundle.name).analyse([picture])
+    (expected,) = Predictor(bundle).predict([picture])
+    assert isinstance(analysed.answer, Prediction)
+    assert analysed.answer.label == expected.label
+    assert analysed.answer.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+
+
+def test_explanations_are_those_of_the_predictor(store, bundle, picture):
+    found = store.get(bundle.name).explain(picture, ["Normal", "Pneumonia"])
+    for heatmap in found:
+        expected = Predictor(bundle).explain(picture, heatmap.label)
+        np.testing.assert_allclose(heatmap.saliency, expected.saliency, atol=1e-5)
+    assert [heatmap.label for heatmap in found] == ["Normal", "Pneumonia"]
+
+
+def test_a_model_is_loaded_once_however_many_threads_ask(store, bundle):
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(model) for model in pool.map(store.get, [bundle.name] * 8)}) == 1
+
+
+def test_threads_get_the_answer_that_one_alone_gets(store, bundle, tmp_path):
+    served, files = store.get(bundle.name), [write_png(tmp_path / f"{seed}.png", seed) for seed in range(6)]
+    alone = [served.analyse([file])[0].answer.probabilities for file in files]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda file: served.analyse([file])[0].answer.probabilities, files))
+    assert together == alone
+
+
+def test_a_bad_file_is_a_reject(store, bundle, tmp_path):
+    (tmp_path / "notes.dcm").write_text("no picture")
+    (analysed,) = store.get(bundle.name).analyse([tmp_path / "notes.dcm"])
+    assert isinstance(analysed.answer, Reject)
+
+
+def test_a_bundle_without_a_model_is_offered_and_refused_with_what_makes_one(store):
+    assert not store.offers["kidney_ct_classification"].has_model
+    with pytest.raises(CheckpointError, match="lungscan train"):
+        store.get("kidney_ct_classification")
+
+
+def test_what_does_not_exist_is_refused_by_name(store, bundle, picture):
+    with pytest.raises(ConfigError, match="no model 'liver'"):
+        store.get("liver")
+    with pytest.raises(ConfigError, match="no label 'Fracture'"):
+        store.get(bundle.name).explain(picture, ["Fracture"])
+    with pytest.raises(SaliencyError, match="palmistry"):
+        store.get(bundle.name).explain(picture, ["Normal"], "palmistry")
+
+
+def test_two_bundles_of_one_name_are_told_apart(bundle, tmp_path):
+    other = small_bundle(tmp_path)
+    assert len(ModelStore([bundle, other]).offers) == 2
+
+
+def test_no_bundle_is_no_store():
+    with pytest.raises(ConfigError, match="no bundle"):
+        ModelStore([])
