@@ -20,6 +20,7 @@ The tree::
     │   └── NonFiniteLossError      the loss became NaN or infinite
     ├── SaliencyError               a network, layer or class that cannot be explained
     ├── OutputError                 a result cannot be written where it was asked for
+    ├── NetworkError                a PACS or another peer cannot be reached, or refuses
     └── MissingDependencyError      an optional package is not installed, or does not fit
 
 Each class says with which exit code the command line ends when it meets one.
@@ -158,10 +159,35 @@ class OutputError(LungScanError, OSError):
     exit_code = 8
 
 
+class NetworkError(LungScanError, RuntimeError):
+    """A peer in the network cannot be reached, or refuses.
+
+    Args:
+        message: Which peer, what was asked of it, what came, and how to mend it.
+        retryable: Whether the same may go well later without anybody's doing.
+        retry_after: Seconds that the peer asked to be left alone for; None if it did not say.
+    """
+
+    exit_code = 10
+
+    def __init__(self, message: str, *, retryable: bool, retry_after: float | None = None) -> None:
+        self.retryable = retryable
+        self.retry_after = retry_after
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple:
+        """Let the error travel between processes."""
+        return _network_error, (str(self), self.retryable, self.retry_after)
+
+
 class MissingDependencyError(LungScanError, ImportError):
     """An optional package is not installed, or an installed one does not fit the others."""
 
     exit_code = 9
+
+
+def _network_error(message: str, retryable: bool, retry_after: float | None) -> NetworkError:
+    return NetworkError(message, retryable=retryable, retry_after=retry_after)
 
 
 def own_error(error: BaseException) -> LungScanError | None:

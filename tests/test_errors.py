@@ -14,7 +14,12 @@ def test_every_error_stands_in_the_drawn_tree(error):
 
 
 @pytest.mark.parametrize(
-    "error", [errors.ReadError("a.dcm", "truncated", "it ends early"), errors.DatalistError("t.csv", ["one", "two"])]
+    "error",
+    [
+        errors.ReadError("a.dcm", "truncated", "it ends early"),
+        errors.DatalistError("t.csv", ["one", "two"]),
+        errors.NetworkError("pacs: is busy", retryable=True, retry_after=3.0),
+    ],
 )
 def test_an_error_travels_between_processes(error):
     copy = pickle.loads(pickle.dumps(error))
