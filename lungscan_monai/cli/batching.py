@@ -10,15 +10,12 @@ import typer
 
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
-
-Bundle = Annotated[
-    str, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle, or its name (`lungscan list`).")
-]
+from lungscan_monai.cli.model_options import Backend, CheckInputs, Precision, TrainedBundle
 
 
 @guarded("What is through is recorded; give the same command with --resume to go on.")
 def batch(
-    bundle: Bundle,
+    bundle: TrainedBundle,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Files of any kind, in it and below.")],
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the results.")],
     labels: Annotated[
@@ -32,20 +29,13 @@ def batch(
     key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Key of the pseudonyms; made in DIR if not given.")
     ] = None,
-    backend: Annotated[
-        str, typer.Option(metavar="NAME", help="What runs the network: torch, torch-compile, onnx, openvino or auto.")
-    ] = "torch",
-    precision: Annotated[
-        str, typer.Option(metavar="NAME", help="float32, or bfloat16 where no decision changes by it.")
-    ] = "float32",
+    backend: Backend = "torch",
+    precision: Precision = "float32",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that read files; one for each processor if not given.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass of the network.")] = 16,
-    check_inputs: Annotated[
-        bool,
-        typer.Option("--check-inputs/--no-check-inputs", help="Give no answer for images unlike the validation cases."),
-    ] = True,
+    check_inputs: CheckInputs = True,
     json_: Json = False,
 ) -> None:
     """Apply a trained model to all files in and below a folder.

@@ -12,6 +12,7 @@ import typer
 
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
+from lungscan_monai.cli.model_options import Backend, CheckInputs, Precision, TrainedBundle
 from lungscan_monai.errors import CheckpointError, ConfigError, ReadError
 from lungscan_monai.gate.limits import Limits
 from lungscan_monai.spreadsheets import guarded_cell
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from lungscan_monai.inference.answering import Answering
     from lungscan_monai.inference.predictor import Predictor
 
-Bundle = Annotated[
-    str, typer.Argument(metavar="BUNDLE", help="Folder of a trained bundle, or its name (`lungscan list`).")
-]
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="Images (PNG, JPEG, DICOM, NIfTI), or folders.")]
 Limit = Annotated[
     list[str] | None,
@@ -33,21 +31,12 @@ Limit = Annotated[
 
 @guarded("Nothing was written; give the same command again.")
 def predict(
-    bundle: Bundle,
+    bundle: TrainedBundle,
     files: Files,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the answers as CSV, too.")] = None,
-    check_inputs: Annotated[
-        bool,
-        typer.Option(
-            "--check-inputs/--no-check-inputs", help="Reject images that do not look like the validation cases."
-        ),
-    ] = True,
-    backend: Annotated[
-        str, typer.Option(metavar="NAME", help="What runs the network: torch, torch-compile, onnx, openvino or auto.")
-    ] = "torch",
-    precision: Annotated[
-        str, typer.Option(metavar="NAME", help="float32, or bfloat16 where no decision changes by it.")
-    ] = "float32",
+    check_inputs: CheckInputs = True,
+    backend: Backend = "torch",
+    precision: Precision = "float32",
     limit: Limit = None,
     json_: Json = False,
 ) -> None:
@@ -98,7 +87,7 @@ def predict(
 
 @guarded("The explanations written so far stay; give the same command again.")
 def explain(
-    bundle: Bundle,
+    bundle: TrainedBundle,
     files: Files,
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the pictures and maps.")],
     label: Annotated[
