@@ -144,7 +144,7 @@ class Answering(ABC):
             found = zip(images, self._rows(forward.logits), self._reasons(forward.features), strict=True)
             for position, row, reason in found:
                 case = cases[position]
-                answers[position] = Reject(case, NOT_ASSESSABLE, reason) if reason else self._answer(case, row)
+                answers[position] = Reject(case, NOT_ASSESSABLE, reason) if reason else self.prediction(case, row)
         return [answers[position] for position in range(len(cases))]
 
     def _admit(self, case: str) -> None:
@@ -164,7 +164,8 @@ class Answering(ABC):
             for distance in self.input_check.distances(features)
         ]
 
-    def _answer(self, case: str, row: np.ndarray) -> Prediction:
+    def prediction(self, case: str, row: np.ndarray) -> Prediction:
+        """Return the decision for calibrated probabilities ``(n_labels,)``."""
         probabilities = {name: float(value) for name, value in zip(self.task.label_names, row, strict=True)}
         if self.task.kind == "multilabel":
             return Prediction(case, probabilities, None, None, self._decision(row))

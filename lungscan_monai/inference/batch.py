@@ -7,9 +7,8 @@ goes on, the very batches that it would have made, and ends with the same bytes.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,16 @@ import numpy as np
 
 from lungscan_monai.data.files import IMAGE_SUFFIXES, files_below, is_hidden
 from lungscan_monai.data.references import without_fragment
-from lungscan_monai.errors import DataError, ReadError, chain_of
+from lungscan_monai.errors import DataError
 from lungscan_monai.gate.admitting import admit
 from lungscan_monai.gate.codes import SKIPPED as SKIPPED_CODES
+from lungscan_monai.inference.ahead import in_order
 from lungscan_monai.inference.case_model import Answers, CaseModel
 from lungscan_monai.inference.image_facts import ImageFacts, facts_of
 from lungscan_monai.inference.ledger import DONE, REJECTED, SKIPPED, Ledger, Outcome
 from lungscan_monai.inference.opening import ReadFile
 from lungscan_monai.inference.pseudonyms import Pseudonyms
+from lungscan_monai.inference.refusals import NOT_READ, refusal_of
 from lungscan_monai.storage import replacing, sha256_file
 
 HEATMAPS = "heatmaps"
@@ -114,7 +115,7 @@ class FolderRun:
         ahead = 2 * self._model.batch_size + self._workers
         pool = ThreadPoolExecutor(self._workers, "reading")
         try:
-            for examined in _in_order(pool, self._examined, self._still_waiting(), ahead):
+            for examined in in_order(pool, self._examined, self._still_waiting(), ahead):
                 self._take(examined)
                 done += 1
                 if len(self._waiting) == self._model.batch_size or len(self._outcomes) == _OUTCOMES_AT_ONCE:
@@ -162,14 +163,8 @@ class FolderRun:
             facts = facts_of(file.path, admitted)
             unfit = facts.why_not_assessable(self._model.task)
             image = None if unfit else self._read(file.path)
-        except DataError as error:
+        except NOT_READ as error:
             return Examined(_not_read(file, sha256, error))
-        except OSError as error:
-            reason = f"disk or file cannot be read ({type(error).__name__})"
-            return Examined(Outcome(file.name, REJECTED, sha256, "unreadable", reason))
-        except RuntimeError as error:  # MONAI's, around whatever a transform of the bundle raised
-            reason = f"could not be brought into the form that the network takes ({type(chain_of(error)[-1]).__name__})"
-            return Examined(Outcome(file.name, REJECTED, sha256, "not-usable", reason))
         entry = {"code": unfit[0], "reason": unfit[1]} if unfit else None
         shape = (admitted.rows, admitted.columns)
         return Examined(Outcome(file.name, DONE, sha256), facts.under(self._pseudonyms), image, shape, entry)
@@ -221,19 +216,6 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[FoundFile], Examined], files: Iterator[FoundFile], ahead: int
-) -> Iterator[Examined]:
-    """Give the results in the order of the files, at most so many of them ahead."""
-    running: deque[Future[Examined]] = deque()
-    for file in files:
-        running.append(pool.submit(work, file))
-        if len(running) == ahead:
-            yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
-
-
 def _stamp(path: Path) -> str:
     """Return what changes when a file does; empty if it cannot be looked at."""
     try:
@@ -243,13 +225,11 @@ def _stamp(path: Path) -> str:
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
-def _not_read(file: FoundFile, sha256: str | None, error: DataError) -> Outcome:
-    if not isinstance(error, ReadError):
-        return Outcome(file.name, REJECTED, sha256, "not-usable", "the model cannot take such a picture")
-    if error.code == "unknown-format" and _is_named_otherwise(file.path):
+def _not_read(file: FoundFile, sha256: str | None, error: DataError | OSError | RuntimeError) -> Outcome:
+    code, reason = refusal_of(error)
+    if code == "unknown-format" and _is_named_otherwise(file.path):
         return Outcome(file.name, SKIPPED, sha256, "other-file", "is no image, and is not named like one")
-    state = SKIPPED if error.code in SKIPPED_CODES else REJECTED
-    return Outcome(file.name, state, sha256, error.code, error.reason)
+    return Outcome(file.name, SKIPPED if code in SKIPPED_CODES else REJECTED, sha256, code, reason)
 
 
 def _is_named_otherwise(path: Path) -> bool:

@@ -6,6 +6,8 @@ Nothing here imports torch; who explains, too, takes :mod:`~lungscan_monai.infer
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,8 @@ from scipy.special import expit, softmax
 from lungscan_monai.inference.answering import NOT_ASSESSABLE, Answering
 from lungscan_monai.inference.light import LightPredictor
 from lungscan_monai.metrics.decisions import leading_labels
+from lungscan_monai.transforms.colours import to_channels
+from lungscan_monai.transforms.images import read_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ class CaseModel(Answering):
 
     def decision(self, row: np.ndarray) -> dict[str, Any]:
         """Return `label`, `findings` and `threshold` for calibrated probabilities ``(n_labels,)``."""
-        answer = self._answer("", row)
+        answer = self.prediction("", row)
         found = None if answer.findings is None else list(answer.findings)
         return {"label": answer.label, "findings": found, "threshold": answer.threshold}
 
@@ -74,9 +78,32 @@ class CaseModel(Answering):
         """Return a PNG with the heatmap of the leading label for each case; None, since this model does not explain."""
         return None
 
+    def saliency(self, images: np.ndarray, labels: Sequence[int]) -> np.ndarray | None:
+        """Return where the model looked for one label of each picture ``(B, C, H, W)``, as the network takes them.
+
+        Returns:
+            Shape ``(B, H, W)``, in [0, 1]; None, since this model does not explain.
+        """
+        return None
+
+    @abstractmethod
+    def _picture(self, case: str) -> np.ndarray:
+        """Return a file's picture, ``(C, H, W)`` in [0, 1]."""
+
+    def picture(self, path: str | os.PathLike) -> np.ndarray:
+        """Return a file's picture as it is read, before it is brought to the network's size: grey, ``(H, W)``, [0, 1].
+
+        Raises:
+            ReadError: If it cannot be read.
+        """
+        return np.asarray(to_channels(self._picture(os.fspath(path)), 1)[0], dtype=np.float32)
+
 
 class LightCaseModel(CaseModel, LightPredictor):
     """An exported model, without torch."""
+
+    def _picture(self, case: str) -> np.ndarray:
+        return read_image(case, self._steps.window)
 
 
 def own_probabilities(logits: np.ndarray, kind: str) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -37,12 +39,20 @@ class ExplainingModel(CaseModel, Predictor):
         """
         if not self.explains:
             return None
-        batch = torch.from_numpy(images).to(self.device)
-        _, maps = explain(self.network, batch, torch.as_tensor(answers.leading), self.task.kind, METHOD)
+        maps = self.saliency(images, answers.leading)
         return [
             _png(overlay(np.clip(cv2.resize(image[0], _picture_size(shape)), 0, 1), saliency))
-            for image, saliency, shape in zip(images, maps.cpu().numpy(), shapes, strict=True)
+            for image, saliency, shape in zip(images, maps, shapes, strict=True)
         ]
+
+    def saliency(self, images: np.ndarray, labels: Sequence[int]) -> np.ndarray:
+        """Return where the network looked for one label of each picture ``(B, C, H, W)``: ``(B, H, W)``, in [0, 1]."""
+        batch = torch.from_numpy(images).to(self.device)
+        _, maps = explain(self.network, batch, torch.as_tensor(labels), self.task.kind, METHOD)
+        return maps.cpu().numpy()
+
+    def _picture(self, case: str) -> np.ndarray:
+        return np.asarray(self._read({"image": case})["image"])
 
 
 def _png(picture: np.ndarray) -> bytes:
