@@ -21,6 +21,7 @@ The tree::
     ├── SaliencyError               a network, layer or class that cannot be explained
     ├── OutputError                 a result cannot be written where it was asked for
     ├── NetworkError                a PACS or another peer cannot be reached, or refuses
+    ├── BackendError                a backend does not answer as PyTorch does
     └── MissingDependencyError      an optional package is not installed, or does not fit
 
 Each class says with which exit code the command line ends when it meets one.
@@ -178,6 +179,12 @@ class NetworkError(LungScanError, RuntimeError):
     def __reduce__(self) -> tuple:
         """Let the error travel between processes."""
         return _network_error, (str(self), self.retryable, self.retry_after)
+
+
+class BackendError(LungScanError, RuntimeError):
+    """What runs the network does not answer as PyTorch does in float32."""
+
+    exit_code = 11
 
 
 class MissingDependencyError(LungScanError, ImportError):

@@ -13,7 +13,7 @@ import typer
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
 from lungscan_monai.cli.model_options import Backend, CheckInputs, Precision, TrainedBundle
-from lungscan_monai.errors import CheckpointError, ConfigError, ReadError
+from lungscan_monai.errors import BackendError, CheckpointError, ConfigError, ReadError
 from lungscan_monai.gate.limits import Limits
 from lungscan_monai.spreadsheets import guarded_cell
 from lungscan_monai.storage import require_writable, write_text
@@ -164,7 +164,7 @@ def _answering(root: Path, check_inputs: bool, backend: str, precision: str) -> 
     if backend in ENGINES:
         try:
             return LightPredictor(root, backend, precision, check_inputs=check_inputs)
-        except (ConfigError, CheckpointError) as error:
+        except (BackendError, CheckpointError, ConfigError) as error:
             say(f"PyTorch is started, since {error}")
     return _predictor(root, check_inputs, backend, precision)
 

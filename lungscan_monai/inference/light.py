@@ -33,7 +33,8 @@ class LightPredictor(Answering):
 
     Raises:
         ConfigError: If this way cannot be taken: there is no export of this model yet, `inference.json` holds steps
-            that only MONAI knows, or the engine does not agree.
+            that only MONAI knows, or the engine does not compute in that precision.
+        BackendError: If the engine does not agree.
         CheckpointError: If the model or its export is damaged.
         MissingDependencyError: If the engine is not installed.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lungscan_monai.decoding.pool import DecodingPool
-from lungscan_monai.errors import CheckpointError, ConfigError
+from lungscan_monai.errors import BackendError, CheckpointError, ConfigError
 from lungscan_monai.inference.backends.starting import ENGINES
 from lungscan_monai.inference.case_model import CaseModel, LightCaseModel
 from lungscan_monai.inference.plain_steps import plain_steps
@@ -42,7 +42,8 @@ def open_model(
         explains: Whether heatmaps are wanted.
 
     Raises:
-        ConfigError: If there is no such backend, or its answers are not those of PyTorch in float32.
+        ConfigError: If there is no such backend.
+        BackendError: If its answers are not those of PyTorch in float32.
         MissingDependencyError: If the backend's package is not installed.
         CheckpointError: If there is no trained model, or it is damaged.
     """
@@ -62,7 +63,7 @@ def _light(
 ) -> LightCaseModel | None:
     try:
         return LightCaseModel(bundle_root, backend, precision, batch_size, check_inputs)
-    except (CheckpointError, ConfigError) as error:
+    except (BackendError, CheckpointError, ConfigError) as error:
         logger.info("PyTorch is started, since %s", error)
         return None
 

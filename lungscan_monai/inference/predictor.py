@@ -59,7 +59,8 @@ class Predictor(Answering):
         precision: ``"float32"``, or ``"bfloat16"`` where its decisions agree.
 
     Raises:
-        ConfigError: If there is no such backend, or its answers are not those of PyTorch in float32.
+        ConfigError: If there is no such backend.
+        BackendError: If its answers are not those of PyTorch in float32.
         MissingDependencyError: If the backend's package is not installed.
         TaskError: If the bundle's metadata do not describe a task.
         CheckpointError: If there is no trained model, or it is damaged.

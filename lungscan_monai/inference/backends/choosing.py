@@ -87,7 +87,8 @@ def choose_backend(
         images: To compare and time on, ``(B, C, H, W)``, float32 in [0, 1]; generated if None.
 
     Raises:
-        ConfigError: If there is no such backend or precision, or if the backend does not agree.
+        ConfigError: If there is no such backend or precision.
+        BackendError: If the backend does not agree.
         MissingDependencyError: If the package of the backend is not installed.
         OutputError: If the model cannot be exported to its folder.
     """

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from lungscan_monai.errors import ConfigError
+from lungscan_monai.errors import BackendError, ConfigError
 from lungscan_monai.inference.backends.agreement import TOLERANCES, Agreement, Judge, compare
 from lungscan_monai.inference.backends.base import Backend
 from lungscan_monai.inference.backends.exported import ExportedModel, sample_images
@@ -59,7 +59,8 @@ def checked_engine(name: str, exported: ExportedModel, judge: Judge, precision: 
 
     Raises:
         MissingDependencyError: If the engine is not installed.
-        ConfigError: If it does not agree, or does not compute in that precision.
+        ConfigError: If it does not compute in that precision.
+        BackendError: If it does not agree; it gives the numbers.
     """
     backend = start_engine(name, exported, precision)
     found = backend.logits(sample_images(exported.image_shape))
@@ -73,10 +74,10 @@ def require_agreement(backend: Backend, agreement: Agreement) -> None:
     """Check that a backend may be used.
 
     Raises:
-        ConfigError: If not; it gives the numbers.
+        BackendError: If not; it gives the numbers.
     """
     if not agreement.holds:
-        raise ConfigError(
+        raise BackendError(
             f"backend {backend.name} ({backend.engine}, {backend.precision}) is refused: {agreement}; choose another "
             "backend or precision"
         )

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from lungscan_monai.errors import ConfigError, MissingDependencyError
+from lungscan_monai.errors import BackendError, ConfigError, MissingDependencyError
 from lungscan_monai.inference.backends import choosing
 from lungscan_monai.inference.backends.base import Backend, Forward
 from lungscan_monai.inference.backends.choosing import choose_backend
@@ -100,7 +100,7 @@ def test_a_backend_asked_for_that_disagrees_is_refused_with_the_numbers(
     model, judge, engines, shift, message, pictures
 ):
     engines("openvino", 0.1, shift=shift)
-    with pytest.raises(ConfigError, match=rf"backend openvino \(stand-in 1, float32\) is refused: .*{message}"):
+    with pytest.raises(BackendError, match=rf"backend openvino \(stand-in 1, float32\) is refused: .*{message}"):
         choose_backend("openvino", model, judge, images=pictures)
 
 

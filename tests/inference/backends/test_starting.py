@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lungscan_monai.errors import ConfigError
+from lungscan_monai.errors import BackendError, ConfigError
 from lungscan_monai.inference.backends.starting import ENGINES, checked_engine, start_engine
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
@@ -25,7 +25,7 @@ def test_an_engine_that_disagrees_is_refused_with_the_numbers(exported, judge, n
     pytest.importorskip(PACKAGES[name], reason=f"{PACKAGES[name]} is not installed")
     other = replace(exported, expected_logits=exported.expected_logits + 0.5)
     with pytest.raises(
-        ConfigError, match=r"backend \w+ \(.*\) is refused: probabilities differ by up to 0\.\d+ .*0\.001"
+        BackendError, match=r"backend \w+ \(.*\) is refused: probabilities differ by up to 0\.\d+ .*0\.001"
     ):
         checked_engine(name, other, judge)
 
