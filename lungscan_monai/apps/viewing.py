@@ -94,7 +94,8 @@ def _packed(frame: WindowedFrame) -> np.ndarray:
     physical = frame.slope * frame.values.astype(np.float32) + frame.intercept
     linear = frame.window.function == "LINEAR"
     center, width = frame.window.center - 0.5 * linear, max(frame.window.width - linear, _NARROWEST)
-    physical[frame.padding] = center + (width if frame.inverted else -width) / 2
+    if frame.padding is not None:
+        physical[frame.padding] = center + (width if frame.inverted else -width) / 2
     small = _small(physical[None].astype(np.float32))[0]
     return np.concatenate([[small.shape[1], center, width, frame.inverted], small.ravel()])
 

@@ -61,7 +61,7 @@ class WindowedFrame:
         intercept: In physical units.
         inverted: Whether low physical values are bright.
         window: In physical units.
-        padding: Mask of the pixels that show nothing.
+        padding: Mask of the pixels that show nothing; None if there are none.
     """
 
     values: np.ndarray
@@ -69,12 +69,13 @@ class WindowedFrame:
     intercept: float
     inverted: bool
     window: Window
-    padding: np.ndarray
+    padding: np.ndarray | None
 
     def shades(self) -> np.ndarray:
         """Return shades in [0, 1], float32, ``(H, W)``; padding is 0."""
         shades = self.window.shades(self.values, self.slope, self.intercept, self.inverted)
-        shades[self.padding] = 0
+        if self.padding is not None:
+            shades[self.padding] = 0
         return shades
 
 
@@ -217,7 +218,7 @@ def _decode(dataset: Dataset, frame: int | None, name: str) -> tuple[np.ndarray,
     with _malformed_as_read_error(name, "pixels", "the pixel data cannot be decoded; they may be cut short or damaged"):
         if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
             _check_codestream(_encoded_frame(dataset, frame, count), dataset, name)
-        return pixel_array(dataset, index=frame), frame
+        return pixel_array(dataset, index=frame, view_only=True), frame
 
 
 def _encoded_frame(dataset: Dataset, frame: int, count: int) -> bytes:
@@ -266,27 +267,30 @@ def _grey_frame(
     voi = _functional_group(dataset, frame, "FrameVOILUTSequence")
     if window is None and voi.get("VOILUTSequence"):
         shades = _voi_lut_shades(_physical(values, slope, intercept), voi.VOILUTSequence[0], dataset, inverted)
-        shades[padding] = 0
+        if padding is not None:
+            shades[padding] = 0
         return shades
     if window or (window := _file_window(voi, name)):
         return WindowedFrame(values, slope, intercept, inverted, window, padding)
-    window = spreading_window(values, ~padding)
+    window = spreading_window(values, None if padding is None else ~padding)
     if window is None:
         return np.zeros(stored.shape, np.float32)
     return WindowedFrame(values, 1.0, 0.0, inverted != (slope < 0), window, padding)
 
 
-def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:
     """Mask of the pixels that show nothing: `PixelPaddingValue` (PS3.3 C.7.5.1.1.2), or not finite in float data."""
-    if stored.dtype.kind == "f":
-        return ~np.isfinite(stored)
     first = dataset.get("PixelPaddingValue")
-    if first is None:
-        return np.zeros(stored.shape, bool)
-    last = dataset.get("PixelPaddingRangeLimit")
-    # Files exist whose padding is written with the wrong sign: the same bits, read as the pixels are.
-    bounds = [int(np.int64(bound).astype(stored.dtype)) for bound in (first, first if last is None else last)]
-    return (stored >= min(bounds)) & (stored <= max(bounds))
+    if stored.dtype.kind == "f":
+        mask = ~np.isfinite(stored)
+    elif first is None:
+        return None
+    else:
+        last = dataset.get("PixelPaddingRangeLimit")
+        # Files exist whose padding is written with the wrong sign: the same bits, read as the pixels are.
+        bounds = [int(np.int64(bound).astype(stored.dtype)) for bound in (first, first if last is None else last)]
+        mask = (stored >= min(bounds)) & (stored <= max(bounds))
+    return mask if mask.any() else None
 
 
 def _modality(stored: np.ndarray, dataset: Dataset, frame: int, name: str) -> tuple[np.ndarray, float, float]:

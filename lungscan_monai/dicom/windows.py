@@ -90,8 +90,13 @@ def spread(values: np.ndarray, present: np.ndarray, inverted: bool = False) -> n
     return window.shades(values, inverted=inverted)
 
 
-def spreading_window(values: np.ndarray, present: np.ndarray) -> Window | None:
-    """Return the window that spreads the values present over [0, 1]; None if fewer than two different ones are."""
-    counted = values if present.all() else values[present]
+def spreading_window(values: np.ndarray, present: np.ndarray | None = None) -> Window | None:
+    """Return the window that spreads the values present over [0, 1]; None if fewer than two different ones are.
+
+    Args:
+        values: Any shape and unit.
+        present: Mask of the values that count; None if all do.
+    """
+    counted = values if present is None else values[present]
     low, high = (float(counted.min()), float(counted.max())) if counted.size else (0.0, 0.0)
     return None if low == high else Window((low + high) / 2, high - low)

@@ -23,6 +23,10 @@ from lungscan_monai.transforms.colours import to_channels
 from lungscan_monai.transforms.images import checked_window
 
 _LINEAR = ("LINEAR", "LINEAR_EXACT")
+_SUMMED = ("|u1", "<u2", "<i2")
+
+Hold = Callable[[np.ndarray], np.ndarray]
+"""Holds some values between the ends of a window."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class QuickSteps:
 
 def is_linear(frame: WindowedFrame) -> bool:
     """Tell whether the mean of a frame's shades is the shade of its mean, and float32 is enough to see it."""
-    linear = frame.window.function in _LINEAR and not frame.padding.any()
+    linear = frame.window.function in _LINEAR and frame.padding is None
     return linear and frame.values.dtype.itemsize <= 2 and abs(_in_values(frame.window, frame)[1]) >= 1
 
 
@@ -83,16 +87,38 @@ def small_shades(frame: WindowedFrame, size: tuple[int, int]) -> np.ndarray:
         Shades in [0, 1], float32.
     """
     center, width = _in_values(frame.window, frame)
-    half = abs(width) / 2
+    held = _held_integers(frame.values, center, abs(width) / 2)
+    if held is None:
+        held, center = partial(_held_distances, center=center, half=abs(width) / 2), 0.0
+    lines = _sums_of_lines(frame.values, size[0], held, np.float32)
+    sums = _sums_of_lines(np.ascontiguousarray(lines.T), size[1], _as_they_are, np.float64).T
+    means = sums / _lines_of_areas(frame.values.shape[0], size[0])[:, None]
+    means /= _lines_of_areas(frame.values.shape[1], size[1])
+    return np.clip((means - center) / width + 0.5, 0, 1).astype(np.float32)
 
-    def held(rows: np.ndarray) -> np.ndarray:
-        rows = rows.astype(np.float32)
-        rows -= center
-        return np.clip(rows, -half, half, out=rows)
 
-    lines = _means_of_lines(frame.values, size[0], held)
-    small = _means_of_lines(np.ascontiguousarray(lines.T), size[1]).T
-    return np.clip(small / width + 0.5, 0, 1).astype(np.float32)
+def _held_integers(values: np.ndarray, center: float, half: float) -> Hold | None:
+    """Return what holds values between the ends of a window and leaves them integers; None where that is not exact."""
+    if values.dtype.str not in _SUMMED:
+        return None
+    low, high = center - half, center + half
+    if low <= values.min() and values.max() <= high:
+        return _as_they_are
+    least, most = np.iinfo(values.dtype).min, np.iinfo(values.dtype).max
+    if low.is_integer() and high.is_integer() and low <= most and least <= high:
+        return partial(np.clip, a_min=max(int(low), least), a_max=min(int(high), most))
+    return None
+
+
+def _as_they_are(values: np.ndarray) -> np.ndarray:
+    return values
+
+
+def _held_distances(values: np.ndarray, center: float, half: float) -> np.ndarray:
+    """Return the distances of values from a window's center, held between its ends; float32."""
+    distances = values.astype(np.float32)
+    distances -= center
+    return np.clip(distances, -half, half, out=distances)
 
 
 def _in_values(window: Window, frame: WindowedFrame) -> tuple[float, float]:
@@ -103,19 +129,24 @@ def _in_values(window: Window, frame: WindowedFrame) -> tuple[float, float]:
     return center, -width if frame.inverted != (frame.slope < 0) else width
 
 
-def _means_of_lines(
-    values: np.ndarray, count: int, held: Callable[[np.ndarray], np.ndarray] = lambda rows: rows
-) -> np.ndarray:
-    """Return the means of `count` areas of lines, ``(count, W)``, of values ``(H, W)``.
+def _sums_of_lines(values: np.ndarray, count: int, held: Hold, dtype: type) -> np.ndarray:
+    """Return the sums of `count` areas of lines, ``(count, W)``, of values ``(H, W)``; they overlap as those of
+    :func:`area_resize`.
 
     The lines of one area at a time go through `held`: they stay in the processor's cache.
     """
-    height = len(values)
-    means = np.empty((count, values.shape[1]), np.float32)
+    height, depth = len(values), cv2.CV_32F if dtype is np.float32 else cv2.CV_64F
+    sums = np.empty((count, values.shape[1]), dtype)
     for number in range(count):
-        first, end = number * height // count, -(-(number + 1) * height // count)
-        cv2.reduce(held(values[first:end]), 0, cv2.REDUCE_AVG, means[number : number + 1])
-    return means
+        lines = values[number * height // count : -(-(number + 1) * height // count)]
+        cv2.reduce(held(lines), 0, cv2.REDUCE_SUM, sums[number : number + 1], dtype=depth)
+    return sums
+
+
+def _lines_of_areas(height: int, count: int) -> np.ndarray:
+    """Return how many of `height` lines each of `count` areas takes."""
+    numbers = np.arange(count)
+    return -(-(numbers + 1) * height // count) - numbers * height // count
 
 
 def _through(steps: list[Step] | tuple[Step, ...], image: np.ndarray) -> np.ndarray:
