@@ -5,8 +5,10 @@ Standard library only, so that lists and help pages answer without torch.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,34 @@ from typing import Any
 from lungscan_monai.errors import TaskError
 
 KINDS = ("binary", "multiclass", "multilabel")
+
+
+PRIVATE_SCHEME = "99LUNGSCAN"
+"""Coding scheme of labels that no public scheme has a code for."""
+
+
+@dataclass(frozen=True)
+class LabelCode:
+    """The code of a label, as DICOM and FHIR results carry it.
+
+    Args:
+        scheme: Coding scheme designator (PS3.16 table 8-1): ``"SCT"`` (SNOMED CT), ``"DCM"`` ..., or a private one,
+            which begins with 99.
+        code: Code value, up to 16 characters.
+        meaning: For people, up to 64 characters.
+
+    Raises:
+        TaskError: If one of them is empty or too long for DICOM.
+    """
+
+    scheme: str
+    code: str
+    meaning: str
+
+    def __post_init__(self) -> None:
+        for text, longest in ((self.scheme, 16), (self.code, 16), (self.meaning, 64)):
+            if not isinstance(text, str) or not 0 < len(text) <= longest:
+                raise TaskError(f"code of a label: {text!r}, expected 1 to {longest} characters")
 
 
 @dataclass(frozen=True)
@@ -31,6 +61,7 @@ class TaskSpec:
         num_channels: Channels of the network's input.
         modalities: DICOM `Modality` values that the model was made for.
         intended_use: What the model may be used for, one or two sentences.
+        label_codes: One for each label, in their order; empty gives each a private one made of its name.
 
     Raises:
         TaskError: If the facts contradict each other.
@@ -45,6 +76,7 @@ class TaskSpec:
     num_channels: int
     modalities: tuple[str, ...]
     intended_use: str
+    label_codes: tuple[LabelCode, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -57,11 +89,18 @@ class TaskSpec:
             raise TaskError(f"{self.name}: a binary task has two labels, found {len(self.label_names)}")
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise TaskError(f"{self.name}: image size is {self.image_size}, expected (rows, columns)")
+        if self.label_codes and len(self.label_codes) != len(self.label_names):
+            raise TaskError(f"{self.name}: {len(self.label_codes)} codes for {len(self.label_names)} labels")
 
     @property
     def num_outputs(self) -> int:
         """Number of logits: one for a binary task, else one for each label."""
         return 1 if self.kind == "binary" else len(self.label_names)
+
+    @property
+    def codes(self) -> tuple[LabelCode, ...]:
+        """The code of each label, in their order."""
+        return self.label_codes or tuple(map(private_code, self.label_names))
 
     @property
     def positive_label(self) -> str:
@@ -73,6 +112,19 @@ class TaskSpec:
         if self.kind != "binary":
             raise TaskError(f"{self.name} is {self.kind}: it has no single positive class")
         return self.label_names[1]
+
+
+def private_code(label: str) -> LabelCode:
+    """Return a code of one's own for a label: its name, shortened where it is too long for DICOM.
+
+    Example:
+        >>> private_code("Hip fracture")
+        LabelCode(scheme='99LUNGSCAN', code='hip-fracture', meaning='Hip fracture')
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    if not 0 < len(slug) <= 16:
+        slug = f"{slug[:7]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+    return LabelCode(PRIVATE_SCHEME, slug, label[:64])
 
 
 def load_task(bundle_root: str | os.PathLike) -> TaskSpec:
@@ -98,15 +150,20 @@ def load_task(bundle_root: str | os.PathLike) -> TaskSpec:
 
 def _task_from_metadata(name: str, metadata: dict[str, Any]) -> TaskSpec:
     image = metadata["network_data_format"]["inputs"]["image"]
+    codes = metadata.get("label_codes", {})
     channel_def = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
+    label_names = tuple(channel_def[str(index)] for index in range(len(channel_def)))
+    if strangers := sorted(set(codes) - set(label_names)):
+        raise TaskError(f"{name}: label_codes has {', '.join(strangers)}, which is no label")
     return TaskSpec(
         name=name,
         title=metadata["task"],
         version=metadata["version"],
         kind=metadata["classification_kind"],
-        label_names=tuple(channel_def[str(index)] for index in range(len(channel_def))),
+        label_names=label_names,
         image_size=tuple(int(size) for size in image["spatial_shape"]),
         num_channels=int(image["num_channels"]),
         modalities=tuple(metadata["dicom_modalities"]),
         intended_use=metadata["intended_use"],
+        label_codes=tuple(LabelCode(**codes[one]) if one in codes else private_code(one) for one in label_names),
     )

@@ -36,6 +36,7 @@ def edit_facts(path: Path) -> None:
         "label_classes": ", ".join(f"{index}: {label}" for index, label in enumerate(LABELS)),
         "references": [],
         "classification_kind": "multiclass",
+        "label_codes": {"Fracture": {"scheme": "SCT", "code": "125605004", "meaning": "Fracture of bone"}},
     }
     metadata["network_data_format"]["inputs"]["image"]["spatial_shape"] = [48, 64]
     prediction = metadata["network_data_format"]["outputs"]["pred"]

@@ -1,10 +1,11 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from lungscan_monai.errors import TaskError
-from lungscan_monai.task import TaskSpec, load_task
+from lungscan_monai.task import TaskSpec, load_task, private_code
 
 SPEC = TaskSpec("b", "title", "0.1.0", "multiclass", ("A", "B", "C"), (8, 8), 3, ("CR",), "tests")
 
@@ -62,3 +63,41 @@ def test_labels_keep_the_order_of_their_numbers(tmp_path):
     spec = load_task(tmp_path)
     assert spec.label_names == tuple(labels.values())
     assert spec.image_size == (4, 6)
+
+
+def test_a_label_without_a_code_gets_a_private_one_of_its_name(tmp_path):
+    codes = {"Stone": {"scheme": "SCT", "code": "95570007", "meaning": "Kidney stone"}}
+    task = _task_with_codes(tmp_path, codes)
+    assert [(one.scheme, one.code, one.meaning) for one in task.codes] == [
+        ("99LUNGSCAN", "cyst", "Cyst"),
+        ("99LUNGSCAN", "normal", "Normal"),
+        ("SCT", "95570007", "Kidney stone"),
+        ("99LUNGSCAN", "tumor", "Tumor"),
+    ]
+
+
+def test_names_too_long_for_a_code_value_stay_distinct():
+    codes = {private_code(f"Pleural thickening, {side}").code for side in ("left", "right")}
+    assert len(codes) == 2 and max(map(len, codes)) <= 16
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ({"Ston": {"scheme": "SCT", "code": "1", "meaning": "x"}}, "label_codes has Ston, which is no label"),
+        ({"Stone": {"scheme": "SCT", "code": "1" * 17, "meaning": "x"}}, "expected 1 to 16 characters"),
+        ({"Stone": {"scheme": "SCT", "code": "1", "meaning": ""}}, "expected 1 to 64 characters"),
+        ({"Stone": {"scheme": "SCT"}}, "entry missing or malformed"),
+    ],
+)
+def test_unusable_codes_are_named(tmp_path, codes, message):
+    with pytest.raises(TaskError, match=message):
+        _task_with_codes(tmp_path, codes)
+
+
+def _task_with_codes(folder, codes):
+    source = Path(__file__).resolve().parents[1] / "monai_bundles" / "kidney_ct_classification"
+    metadata = json.loads((source / "configs" / "metadata.json").read_text())
+    (folder / "configs").mkdir()
+    (folder / "configs" / "metadata.json").write_text(json.dumps({**metadata, "label_codes": codes}))
+    return load_task(folder)

@@ -22,7 +22,9 @@ from lungscan_monai.inference.image_facts import SLICED, ImageFacts, facts_of
 from lungscan_monai.inference.opening import ReadFile
 from lungscan_monai.inference.refusals import NOT_READ, refusal_of
 from lungscan_monai.inference.series import SeriesAnswer, Slice, answer_for_series
+from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD
 from lungscan_monai.metrics.operating_points import OperatingPoint
+from lungscan_monai.task import LabelCode
 
 METHOD = "gradcam"
 """Method of the heatmaps."""
@@ -84,6 +86,7 @@ class ModelIdentity:
         operating_points: By label; empty where none was fitted.
         intended_use: One or two sentences.
         backend: What ran the network.
+        label_codes: One for each label, in their order.
         fitted: A hash of what was fitted with the model: with another calibration, other thresholds or another check
             of inputs the same weights answer differently.
     """
@@ -98,7 +101,20 @@ class ModelIdentity:
     operating_points: dict[str, OperatingPoint]
     intended_use: str
     backend: str
+    label_codes: tuple[LabelCode, ...]
     fitted: str
+
+    @property
+    def key(self) -> str:
+        """What tells this model from every other one: its name, version, weights, and what was fitted with them."""
+        return "/".join((self.name, self.version, self.sha256, self.fitted))
+
+    def threshold_of(self, label: str) -> float | None:
+        """Return the threshold of a label's own decision; None for exclusive classes, whose highest one leads."""
+        if self.kind == "multiclass" or (self.kind == "binary" and label != self.label_names[1]):
+            return None
+        point = self.operating_points.get(label)
+        return DEFAULT_THRESHOLD if point is None else point.threshold
 
 
 def identity_of(model: CaseModel) -> ModelIdentity:
@@ -117,6 +133,7 @@ def identity_of(model: CaseModel) -> ModelIdentity:
         operating_points=dict(model.operating_points),
         intended_use=task.intended_use,
         backend=model.backend.name,
+        label_codes=task.codes,
         fitted=hashlib.sha256(fitted.encode()).hexdigest(),
     )
 
