@@ -117,23 +117,32 @@ class DecodingPool:
         for worker in self._workers:
             worker.end()
 
-    def decode(self, reference: str | os.PathLike) -> Decoded:
-        """Admit and read one file; any number of threads may ask, and wait for an idle worker.
+    def read(self, reference: str | os.PathLike) -> np.ndarray:
+        """Read one file that was admitted; any number of threads may ask, and wait for an idle worker.
 
         Raises:
-            ReadError: If it is not admitted or cannot be read; ``time-limit``, ``memory-limit`` and ``crashed`` among
+            ReadError: If it cannot be read; ``time-limit``, ``memory-limit`` and ``crashed`` among
                 the codes.
             DataError: If `read` refuses the picture for another reason.
             MissingDependencyError: If a worker cannot be started.
         """
         path, _ = split_reference(reference)
-        admitted = admit(path, self._limits)
         worker = self._idle.get()
         try:
-            image = worker.ask(os.fspath(reference), path.name)
+            return worker.ask(os.fspath(reference), path.name)
         finally:
             self._idle.put(worker)
-        return Decoded(os.fspath(reference), admitted, image)
+
+    def decode(self, reference: str | os.PathLike) -> Decoded:
+        """Admit and read one file; any number of threads may ask.
+
+        Raises:
+            ReadError: If it is not admitted; and as for :meth:`read`.
+            DataError: As for :meth:`read`.
+            MissingDependencyError: As for :meth:`read`.
+        """
+        admitted = admit(split_reference(reference)[0], self._limits)
+        return Decoded(os.fspath(reference), admitted, self.read(reference))
 
     def map(self, references: Iterable[str | os.PathLike], ahead: int | None = None) -> Iterator[Decoded | NotDecoded]:
         """Decode many files; the results come in their order.

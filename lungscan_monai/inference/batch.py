@@ -22,12 +22,13 @@ from lungscan_monai.gate.admitting import admit
 from lungscan_monai.gate.codes import SKIPPED as SKIPPED_CODES
 from lungscan_monai.inference.ahead import in_order
 from lungscan_monai.inference.case_model import Answers, CaseModel
+from lungscan_monai.inference.content_hash import blake3_file
 from lungscan_monai.inference.image_facts import ImageFacts, facts_of
 from lungscan_monai.inference.ledger import DONE, REJECTED, SKIPPED, Ledger, Outcome
 from lungscan_monai.inference.opening import ReadFile
 from lungscan_monai.inference.pseudonyms import Pseudonyms
 from lungscan_monai.inference.refusals import NOT_READ, refusal_of
-from lungscan_monai.storage import replacing, sha256_file
+from lungscan_monai.storage import replacing
 
 HEATMAPS = "heatmaps"
 """Name of the folder of heatmaps."""
@@ -156,31 +157,31 @@ class FolderRun:
         if without_fragment(str(file.path)) != str(file.path):
             reason = "its name ends like a reference to a part of a file; rename it"
             return Examined(Outcome(file.name, REJECTED, None, "file-name", reason))
-        sha256 = None
+        blake3 = None
         try:
             admitted = admit(file.path)
-            sha256 = sha256_file(file.path)
+            blake3 = blake3_file(file.path)
             facts = facts_of(file.path, admitted)
             unfit = facts.why_not_assessable(self._model.task)
             image = None if unfit else self._read(file.path)
         except NOT_READ as error:
-            return Examined(_not_read(file, sha256, error))
+            return Examined(_not_read(file, blake3, error))
         entry = {"code": unfit[0], "reason": unfit[1]} if unfit else None
         shape = (admitted.rows, admitted.columns)
-        return Examined(Outcome(file.name, DONE, sha256), facts.under(self._pseudonyms), image, shape, entry)
+        return Examined(Outcome(file.name, DONE, blake3), facts.under(self._pseudonyms), image, shape, entry)
 
     def _take(self, examined: Examined) -> None:
         outcome = examined.outcome
         self._outcomes.append(outcome)
-        if outcome.state != DONE or self._is_known(outcome.sha256):
+        if outcome.state != DONE or self._is_known(outcome.blake3):
             return
         if examined.entry is None:
-            self._waiting[outcome.sha256] = examined
+            self._waiting[outcome.blake3] = examined
         else:
-            self._known[outcome.sha256] = _complete(examined.entry, examined.facts)
+            self._known[outcome.blake3] = _complete(examined.entry, examined.facts)
 
-    def _is_known(self, sha256: str) -> bool:
-        return sha256 in self._waiting or sha256 in self._known or self._ledger.has_answer(sha256)
+    def _is_known(self, blake3: str) -> bool:
+        return blake3 in self._waiting or blake3 in self._known or self._ledger.has_answer(blake3)
 
     def _commit(self) -> None:
         if self._waiting:
@@ -193,20 +194,20 @@ class FolderRun:
         answers = self._model.answer(images)
         heatmaps = self._heatmaps(images, answers)
         return {
-            sha256: _complete(self._model.entry(answers, index), examined.facts, heatmaps.get(sha256))
-            for index, (sha256, examined) in enumerate(self._waiting.items())
+            blake3: _complete(self._model.entry(answers, index), examined.facts, heatmaps.get(blake3))
+            for index, (blake3, examined) in enumerate(self._waiting.items())
         }
 
     def _heatmaps(self, images: np.ndarray, answers: Answers) -> dict[str, str]:
         """Write the heatmaps of the cases that could be assessed; return their paths by content."""
         pictures = self._model.heatmaps(images, answers, [examined.shape for examined in self._waiting.values()])
         written = {}
-        for sha256, picture, unfamiliar in zip(
+        for blake3, picture, unfamiliar in zip(
             self._waiting, pictures or (), answers.unfamiliar, strict=bool(pictures)
         ):
             if unfamiliar is None:
-                written[sha256] = f"{HEATMAPS}/{sha256[:2]}/{sha256}.png"
-                with replacing(self._output / written[sha256]) as part:
+                written[blake3] = f"{HEATMAPS}/{blake3[:2]}/{blake3}.png"
+                with replacing(self._output / written[blake3]) as part:
                     part.write_bytes(picture)
         return written
 
@@ -225,11 +226,11 @@ def _stamp(path: Path) -> str:
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
-def _not_read(file: FoundFile, sha256: str | None, error: DataError | OSError | RuntimeError) -> Outcome:
+def _not_read(file: FoundFile, blake3: str | None, error: DataError | OSError | RuntimeError) -> Outcome:
     code, reason = refusal_of(error)
     if code == "unknown-format" and _is_named_otherwise(file.path):
-        return Outcome(file.name, SKIPPED, sha256, "other-file", "is no image, and is not named like one")
-    return Outcome(file.name, SKIPPED if code in SKIPPED_CODES else REJECTED, sha256, code, reason)
+        return Outcome(file.name, SKIPPED, blake3, "other-file", "is no image, and is not named like one")
+    return Outcome(file.name, SKIPPED if code in SKIPPED_CODES else REJECTED, blake3, code, reason)
 
 
 def _is_named_otherwise(path: Path) -> bool:

@@ -38,13 +38,13 @@ def write_tables(ledger: Ledger, model: CaseModel, output: Path) -> None:
     """
     labels = model.task.label_names
     probabilities = [f"probability {label}" for label in labels]
-    header = ["file", "sha256", "decision", "threshold", *probabilities, "code", "reason", *_WHERE, "heatmap"]
+    header = ["file", "blake3", "decision", "threshold", *probabilities, "code", "reason", *_WHERE, "heatmap"]
     _write_csv(output / PREDICTIONS, header, (_row(one, labels) for one in ledger.done()))
     with replacing(output / LINES) as part, part.open("w", encoding="utf-8") as stream:
         for one in ledger.done():
             stream.write(json.dumps(_line(one, labels), ensure_ascii=False, allow_nan=False) + "\n")
-    rejects = ([one.file, one.state, one.code, one.reason, one.sha256] for one in ledger.not_done())
-    _write_csv(output / REJECTS, ["file", "state", "code", "reason", "sha256"], rejects)
+    rejects = ([one.file, one.state, one.code, one.reason, one.blake3] for one in ledger.not_done())
+    _write_csv(output / REJECTS, ["file", "state", "code", "reason", "blake3"], rejects)
     _write_series(ledger, model, output / SERIES, probabilities)
 
 
@@ -59,7 +59,7 @@ def _row(one: DoneFile, labels: Sequence[str]) -> list[Any]:
     answer = one.answer
     numbers = answer.get("probabilities", [None] * len(labels))
     texts = [answer.get(name) for name in ("code", "reason", *_WHERE, "heatmap")]
-    return [one.file, one.sha256, decision_text(answer), answer.get("threshold"), *numbers, *texts]
+    return [one.file, one.blake3, decision_text(answer), answer.get("threshold"), *numbers, *texts]
 
 
 def _line(one: DoneFile, labels: Sequence[str]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _line(one: DoneFile, labels: Sequence[str]) -> dict[str, Any]:
     assessed = "probabilities" in answer
     return {
         "file": one.file,
-        "sha256": one.sha256,
+        "blake3": one.blake3,
         "assessable": assessed,
         "label": answer.get("label"),
         "findings": answer.get("findings"),

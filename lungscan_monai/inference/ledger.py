@@ -1,7 +1,7 @@
 """The ledger of a batch: which files were found, and what became of each; a run that was killed goes on from it.
 
 One SQLite file in the output folder. It belongs to one run, that is to one model and one set of settings, and is
-refused to any other; in it, answers are kept by the SHA-256 of the file's content, so that one content is answered once
+refused to any other; in it, answers are kept by the BLAKE3 of the file's content, so that one content is answered once
 wherever it lies. What a batch of cases came to is one transaction: either all of it counts, or nothing of it does.
 
 WAL with ``synchronous=NORMAL``: a transaction survives the death of the process at once, and the failure of the machine
@@ -32,10 +32,10 @@ STATES = (FOUND, DONE, SKIPPED, REJECTED)
 _TABLES = """
     CREATE TABLE IF NOT EXISTS run (name TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS files (
-        file TEXT PRIMARY KEY, stamp TEXT NOT NULL, state TEXT NOT NULL, sha256 TEXT, code TEXT, reason TEXT
+        file TEXT PRIMARY KEY, stamp TEXT NOT NULL, state TEXT NOT NULL, blake3 TEXT, code TEXT, reason TEXT
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS files_by_state ON files (state, code);
-    CREATE TABLE IF NOT EXISTS answers (sha256 TEXT PRIMARY KEY, series TEXT, answer TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS answers (blake3 TEXT PRIMARY KEY, series TEXT, answer TEXT NOT NULL) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS answers_by_series ON answers (series) WHERE series IS NOT NULL;
 """
 _WAIT_SECONDS = 10.0
@@ -48,14 +48,14 @@ class Outcome:
     Args:
         file: The file, as the ledger names it.
         state: ``"done"``, ``"skipped"`` or ``"rejected"``.
-        sha256: Of its content; None where it was not read.
+        blake3: Of its content; None where it was not read.
         code: Why it was skipped or rejected.
         reason: The same in one sentence.
     """
 
     file: str
     state: str
-    sha256: str | None = None
+    blake3: str | None = None
     code: str | None = None
     reason: str | None = None
 
@@ -66,12 +66,12 @@ class DoneFile:
 
     Args:
         file: The file, as the ledger names it.
-        sha256: Of its content.
+        blake3: Of its content.
         answer: What was recorded for this content.
     """
 
     file: str
-    sha256: str
+    blake3: str
     answer: dict[str, Any]
 
 
@@ -135,7 +135,7 @@ class Ledger:
         with self._transaction():
             self._base.executemany(
                 "INSERT INTO files (file, stamp, state) VALUES (?, ?, 'found') ON CONFLICT (file) DO UPDATE SET "
-                "stamp = excluded.stamp, state = 'found', sha256 = NULL, code = NULL, reason = NULL "
+                "stamp = excluded.stamp, state = 'found', blake3 = NULL, code = NULL, reason = NULL "
                 "WHERE stamp != excluded.stamp",
                 files,
             )
@@ -146,17 +146,17 @@ class Ledger:
             row = self._base.execute("SELECT state FROM files WHERE file = ?", (file,)).fetchone()
         return row is not None and row[0] == FOUND
 
-    def has_answer(self, sha256: str) -> bool:
+    def has_answer(self, blake3: str) -> bool:
         """Tell whether a content was answered."""
         with self._errors():
-            return self._base.execute("SELECT 1 FROM answers WHERE sha256 = ?", (sha256,)).fetchone() is not None
+            return self._base.execute("SELECT 1 FROM answers WHERE blake3 = ?", (blake3,)).fetchone() is not None
 
     def commit(self, outcomes: Iterable[Outcome], answers: Mapping[str, dict[str, Any]]) -> None:
         """Record what became of files together with the answers, all or nothing.
 
         Args:
             outcomes: Of files that were found.
-            answers: By the SHA-256 of the content; `series_uid` in it groups them.
+            answers: By the BLAKE3 of the content; `series_uid` in it groups them.
 
         Raises:
             OutputError: If it cannot be written; nothing of it counts then.
@@ -164,11 +164,11 @@ class Ledger:
         with self._transaction():
             self._base.executemany(
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?)",
-                [(sha256, one.get("series_uid"), json.dumps(one)) for sha256, one in answers.items()],
+                [(blake3, one.get("series_uid"), json.dumps(one)) for blake3, one in answers.items()],
             )
             self._base.executemany(
-                "UPDATE files SET state = ?, sha256 = ?, code = ?, reason = ? WHERE file = ? AND state = 'found'",
-                [(one.state, one.sha256, one.code, one.reason, one.file) for one in outcomes],
+                "UPDATE files SET state = ?, blake3 = ?, code = ?, reason = ? WHERE file = ? AND state = 'found'",
+                [(one.state, one.blake3, one.code, one.reason, one.file) for one in outcomes],
             )
 
     def reject_waiting(self, code: str, reason: str) -> None:
@@ -203,7 +203,7 @@ class Ledger:
     def not_assessable(self) -> dict[str, int]:
         """Return the number of files whose answer is that there is none, by the code of the reason."""
         query = (
-            "SELECT json_extract(answer, '$.code') AS why, COUNT(*) FROM files JOIN answers USING (sha256) "
+            "SELECT json_extract(answer, '$.code') AS why, COUNT(*) FROM files JOIN answers USING (blake3) "
             "WHERE state = 'done' AND why IS NOT NULL GROUP BY why ORDER BY why"
         )
         with self._errors():
@@ -212,19 +212,19 @@ class Ledger:
     def contents(self) -> int:
         """Return the number of different contents that were answered and still lie in the folder."""
         with self._errors():
-            return self._base.execute("SELECT COUNT(DISTINCT sha256) FROM files WHERE state = 'done'").fetchone()[0]
+            return self._base.execute("SELECT COUNT(DISTINCT blake3) FROM files WHERE state = 'done'").fetchone()[0]
 
     def done(self) -> Iterator[DoneFile]:
         """Give every file that was answered, by name."""
-        query = "SELECT file, sha256, answer FROM files JOIN answers USING (sha256) WHERE state = 'done' ORDER BY file"
+        query = "SELECT file, blake3, answer FROM files JOIN answers USING (blake3) WHERE state = 'done' ORDER BY file"
         with self._errors():
-            for file, sha256, answer in self._base.execute(query):
-                yield DoneFile(file, sha256, json.loads(answer))
+            for file, blake3, answer in self._base.execute(query):
+                yield DoneFile(file, blake3, json.loads(answer))
 
     def not_done(self) -> Iterator[Outcome]:
         """Give every file that was skipped or rejected, by name."""
         query = (
-            "SELECT file, state, sha256, code, reason FROM files WHERE state IN ('skipped', 'rejected') ORDER BY file"
+            "SELECT file, state, blake3, code, reason FROM files WHERE state IN ('skipped', 'rejected') ORDER BY file"
         )
         with self._errors():
             for row in self._base.execute(query):
@@ -233,12 +233,12 @@ class Ledger:
     def by_series(self) -> Iterator[DoneFile]:
         """Give one file of every content that was answered and belongs to a series, series after series."""
         query = (
-            "SELECT MIN(file), sha256, answer FROM files JOIN answers USING (sha256) "
-            "WHERE state = 'done' AND series IS NOT NULL GROUP BY sha256 ORDER BY series, MIN(file)"
+            "SELECT MIN(file), blake3, answer FROM files JOIN answers USING (blake3) "
+            "WHERE state = 'done' AND series IS NOT NULL GROUP BY blake3 ORDER BY series, MIN(file)"
         )
         with self._errors():
-            for file, sha256, answer in self._base.execute(query):
-                yield DoneFile(file, sha256, json.loads(answer))
+            for file, blake3, answer in self._base.execute(query):
+                yield DoneFile(file, blake3, json.loads(answer))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

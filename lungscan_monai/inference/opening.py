@@ -20,7 +20,9 @@ from lungscan_monai.model_files import recorded_architecture
 from lungscan_monai.task import load_task
 
 ReadFile = Callable[[Path], np.ndarray]
-"""From a file to what the network takes, ``(C, H, W)``, float32; errors are DataErrors. Any thread may call."""
+"""From an admitted file to what the network takes, ``(C, H, W)``, float32; errors are DataErrors.
+
+Any thread may call."""
 
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 """Lets glibc keep the memory of one picture for the next one; asking for it anew took four times as long as reading."""
@@ -87,7 +89,7 @@ def reading(bundle_root: str | os.PathLike, model: CaseModel, workers: int) -> I
         yield model.prepare
         return
     with _inherited(_KEEP_MEMORY), DecodingPool(workers, read=steps) as pool:
-        yield lambda path: pool.decode(path).image
+        yield pool.read
 
 
 @contextmanager

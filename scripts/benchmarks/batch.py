@@ -133,7 +133,7 @@ def limit(root: Path, folder: Path, method: str, size: int) -> float:
     """Images/s if the network and the reading, each at its own speed, shared the processors without loss."""
     from lungscan_monai.gate.admitting import admit
     from lungscan_monai.inference.opening import open_model, reading
-    from lungscan_monai.storage import sha256_file
+    from lungscan_monai.inference.content_hash import blake3_file
 
     backend, _, precision = method.partition(" ")
     model = open_model(root, backend, precision or "float32", BATCH, True, False)
@@ -143,7 +143,7 @@ def limit(root: Path, folder: Path, method: str, size: int) -> float:
 
         def read(path: Path) -> None:
             admit(path)
-            sha256_file(path)
+            blake3_file(path)
             read_file(path)
 
         files = sorted(folder.iterdir())[:20]

@@ -57,7 +57,7 @@ def test_a_file_that_has_changed_is_found_anew_and_one_that_has_not_is_not(ledge
     ledger.add_found([("a", "2"), ("b", "1")])
     assert ledger.is_waiting("a") and not ledger.is_waiting("b")
     ledger.commit([Outcome("a", "done", "cc")], {"cc": {}})
-    assert [(one.file, one.sha256) for one in ledger.done()] == [("a", "cc"), ("b", "bb")]
+    assert [(one.file, one.blake3) for one in ledger.done()] == [("a", "cc"), ("b", "bb")]
 
 
 def test_a_run_with_other_settings_is_refused_and_the_difference_named(ledger):
