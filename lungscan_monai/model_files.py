@@ -34,6 +34,26 @@ def recorded_architecture(folder: str | os.PathLike) -> dict[str, Any]:
     return Manifest(folder).entries().get(MODEL_NAME, {}).get("architecture", {})
 
 
+def settle_architecture(config: dict[str, Any], folder: str | os.PathLike) -> None:
+    """Put the settings that `model.pt` was trained with into the content of an `inference.json`.
+
+    Where the config has an entry of that name, as for the backbone and the image size, they go there; else they become
+    the network's argument.
+
+    Args:
+        config: The content, which is changed.
+        folder: Where `model.pt` lies.
+
+    Raises:
+        CheckpointError: If the manifest is not readable.
+    """
+    for name, value in recorded_architecture(folder).items():
+        if name in config:
+            config[name] = value
+        elif name in config["network_def"]:
+            config["network_def"][name] = value
+
+
 def require_unused(folder: str | os.PathLike) -> None:
     """Check that a new training would not replace the files of an earlier one.
 

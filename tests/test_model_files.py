@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lungscan_monai.errors import CheckpointError
-from lungscan_monai.model_files import recorded_architecture, require_unused
-from lungscan_monai.storage import Manifest
+from lungscan_monai.model_files import recorded_architecture, require_unused, settle_architecture
+from lungscan_monai.storage import Manifest, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,3 +34,12 @@ def test_it_needs_no_torch():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
         == "False\n"
     )
+
+
+def test_settings_of_a_trained_network_go_where_the_config_has_them(tmp_path):
+    facts = {"architecture": {"backbone": "resnet34", "hidden_features": 16, "num_outputs": 4}}
+    with replacing(tmp_path / "model.pt", Manifest(tmp_path), **facts) as part:
+        part.write_bytes(b"weights")
+    config = {"backbone": "resnet18", "network_def": {"backbone": "@backbone", "hidden_features": None}}
+    settle_architecture(config, tmp_path)
+    assert config == {"backbone": "resnet34", "network_def": {"backbone": "@backbone", "hidden_features": 16}}

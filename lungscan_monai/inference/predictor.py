@@ -19,7 +19,7 @@ from lungscan_monai.devices import choose_device
 from lungscan_monai.errors import ConfigError, LungScanError
 from lungscan_monai.inference.answering import NOT_ASSESSABLE, Answering, Prediction, Reject
 from lungscan_monai.inference.backends.choosing import TrainedModel, choose_backend
-from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
+from lungscan_monai.model_files import MODEL_NAME, settle_architecture
 from lungscan_monai.saliency.cams import explain
 from lungscan_monai.task import load_task
 
@@ -143,15 +143,9 @@ class Predictor(Answering):
 
 
 def _inference_config(root: Path) -> ConfigParser:
-    parser = ConfigParser()
-    parser.read_config(str(root / "configs" / "inference.json"))
-    parser["bundle_root"] = str(root)
-    for name, value in recorded_architecture(root / "models").items():
-        if name in parser.get():
-            parser[name] = value  # a setting of the whole config, as the backbone and the image size are
-        elif name in parser.get("network_def"):
-            parser[f"network_def#{name}"] = value
-    return parser
+    config = ConfigParser.load_config_file(str(root / "configs" / "inference.json"))
+    settle_architecture(config, root / "models")
+    return ConfigParser({**config, "bundle_root": str(root)})
 
 
 def _split_after_reading(preprocessing: Compose) -> tuple[Compose, Compose]:
