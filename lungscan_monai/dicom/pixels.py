@@ -62,6 +62,7 @@ class WindowedFrame:
         inverted: Whether low physical values are bright.
         window: In physical units.
         padding: Mask of the pixels that show nothing; None if there are none.
+        is_spread: Whether the window goes from the least to the largest value.
     """
 
     values: np.ndarray
@@ -70,6 +71,7 @@ class WindowedFrame:
     inverted: bool
     window: Window
     padding: np.ndarray | None
+    is_spread: bool = False
 
     def shades(self) -> np.ndarray:
         """Return shades in [0, 1], float32, ``(H, W)``; padding is 0."""
@@ -275,7 +277,7 @@ def _grey_frame(
     window = spreading_window(values, None if padding is None else ~padding)
     if window is None:
         return np.zeros(stored.shape, np.float32)
-    return WindowedFrame(values, 1.0, 0.0, inverted != (slope < 0), window, padding)
+    return WindowedFrame(values, 1.0, 0.0, inverted != (slope < 0), window, padding, is_spread=True)
 
 
 def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:

@@ -87,7 +87,7 @@ def small_shades(frame: WindowedFrame, size: tuple[int, int]) -> np.ndarray:
         Shades in [0, 1], float32.
     """
     center, width = _in_values(frame.window, frame)
-    held = _held_integers(frame.values, center, abs(width) / 2)
+    held = _held_integers(frame, center, abs(width) / 2)
     if held is None:
         held, center = partial(_held_distances, center=center, half=abs(width) / 2), 0.0
     lines = _sums_of_lines(frame.values, size[0], held, np.float32)
@@ -97,12 +97,12 @@ def small_shades(frame: WindowedFrame, size: tuple[int, int]) -> np.ndarray:
     return np.clip((means - center) / width + 0.5, 0, 1).astype(np.float32)
 
 
-def _held_integers(values: np.ndarray, center: float, half: float) -> Hold | None:
+def _held_integers(frame: WindowedFrame, center: float, half: float) -> Hold | None:
     """Return what holds values between the ends of a window and leaves them integers; None where that is not exact."""
+    values, low, high = frame.values, center - half, center + half
     if values.dtype.str not in _SUMMED:
         return None
-    low, high = center - half, center + half
-    if low <= values.min() and values.max() <= high:
+    if frame.is_spread or (low <= values.min() and values.max() <= high):
         return _as_they_are
     least, most = np.iinfo(values.dtype).min, np.iinfo(values.dtype).max
     if low.is_integer() and high.is_integer() and low <= most and least <= high:
