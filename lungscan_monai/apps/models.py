@@ -11,23 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import torch
 
 from lungscan_monai.apps.viewing import Viewed, view, viewing_values
 from lungscan_monai.bundles import has_model
 from lungscan_monai.decoding.pool import DecodingPool
+from lungscan_monai.demonstration import DEMONSTRATION
 from lungscan_monai.errors import ConfigError
 from lungscan_monai.inference.explaining_model import ExplainingModel
 from lungscan_monai.inference.opening import ReadFile, reading
 from lungscan_monai.inference.studies import Analysed, Heatmap, ModelIdentity, analyse, identity_of
-from lungscan_monai.saliency.cams import METHODS, explain, require_method
+from lungscan_monai.saliency.cams import explain, require_method
 from lungscan_monai.task import TaskSpec, load_task
-
-QUICK_METHODS = tuple(name for name in METHODS if name != "occlusion")
-"""Methods that take one pass of the network."""
-
-DEMONSTRATION = "demonstration"
-"""Entry of `metadata.json` of a bundle whose model was trained on phantoms only."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +70,21 @@ class ServedModel:
         """
         with self._alone:
             return analyse(self._model, self._read, paths, explain=explained)
+
+    def probabilities_by_file(self, paths: Sequence[Path]) -> list[dict[str, float]]:
+        """Return the probabilities of each slice of a series by themselves.
+
+        Raises:
+            ReadError: If one cannot be read.
+        """
+        rows: list[dict[str, float]] = []
+        size = self._model.batch_size
+        for start in range(0, len(paths), size):
+            images = np.stack([self._read(path) for path in paths[start : start + size]])
+            with self._alone:
+                found = self._model.answer(images).probabilities
+            rows += [dict(zip(self.task.label_names, row.tolist(), strict=True)) for row in found]
+        return rows
 
     def explain(self, path: Path, labels: Sequence[str], method: str = "gradcam") -> list[Heatmap]:
         """Explain some labels of one file, from one pass of the network.

@@ -177,6 +177,12 @@ class UploadFolder:
                 file.unlink(missing_ok=True)
         self._files = self._bytes = 0
 
+    def remove(self, accepted: Accepted) -> None:
+        """Remove one file, and make room for another."""
+        accepted.path.unlink(missing_ok=True)
+        self._files -= 1
+        self._bytes -= accepted.admitted.size
+
     def accept(self, uploads: Iterable[Upload]) -> list[Accepted | Reject]:
         """Store files and look at them; an archive gives one outcome for each of its files, or one for itself."""
         return [outcome for upload in uploads for outcome in self._outcomes(upload)]

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from lungscan_monai import __version__
-from lungscan_monai.cli import batching, bundle, checking, comparing, data, listing, predicting, training
+from lungscan_monai.cli import app as web_app
+from lungscan_monai.cli import batching, bundle, checking, comparing, data, listing, predicting, serving, training
 from lungscan_monai.cli.console import epilog, set_debugging
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ app.command(epilog=epilog())(comparing.compare)
 app.command(epilog=epilog())(predicting.predict)
 app.command(epilog=epilog())(predicting.explain)
 app.command(epilog=epilog())(batching.batch)
+app.command(epilog=epilog())(web_app.app)
+app.command(epilog=epilog())(serving.serve)
 app.command(epilog=epilog())(checking.doctor)
 
 

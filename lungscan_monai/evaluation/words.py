@@ -119,16 +119,20 @@ class Words:
         return {key: _pattern(text) for key, text in ENGLISH.items() if key.startswith(_SAID)}
 
 
-def words_of(language: str) -> Words:
+def words_of(language: str, more: Mapping[str, str] | None = None) -> Words:
     """Return the words of a language.
+
+    Args:
+        language: One of :data:`LANGUAGES`.
+        more: Texts of another page in that language, beside those of the reports.
 
     Raises:
         ConfigError: If it is none of :data:`LANGUAGES`.
     """
     if language == "en":
-        return Words("en", ENGLISH, decimal=".", thousands=",")
+        return Words("en", {**ENGLISH, **(more or {})}, decimal=".", thousands=",")
     if language == "id":
-        return Words("id", INDONESIAN, decimal=",", thousands=".")
+        return Words("id", {**INDONESIAN, **(more or {})}, decimal=",", thousands=".")
     raise ConfigError(f"language is {language!r}, expected one of {', '.join(LANGUAGES)}")
 
 
