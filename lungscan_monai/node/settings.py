@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.errors import ConfigError, LungScanError
+from lungscan_monai.node.delivery.polling import Polling
 from lungscan_monai.node.routing import Rule
 from lungscan_monai.node.settings_parsing import parsed
 
@@ -188,6 +189,21 @@ class Keeping:
 
 
 @dataclass(frozen=True)
+class Results:
+    """Which objects are made beside the reports and the picture.
+
+    Args:
+        maps: For slices, a parametric map and a segmentation of the saliency.
+        presentation_state: A softcopy presentation state with the answer as text.
+        key_object: A key object selection of the image that the answer rests on most, where something is found.
+    """
+
+    maps: bool = True
+    presentation_state: bool = False
+    key_object: bool = False
+
+
+@dataclass(frozen=True)
 class Destination:
     """Where results go.
 
@@ -255,12 +271,14 @@ class NodeSettings:
         store: Folder of received images, results, the ledger and the audit log.
         rules: Which images go to which bundles; the first rule that fits an image counts.
         destination: Where results go.
-        callers: Who may send; nobody else may.
+        callers: Who may send; nobody else may. Without any the node does not listen, and needs `polling`.
         dicom: Where the node listens.
         quiet_seconds: A study is complete when nothing of it has come for so long.
         analysis: How studies are analysed.
         retries: How results are sent again.
         keep: How long files stay.
+        results: Which objects are made.
+        polling: An archive that is asked for new studies, beside those that are sent; None for none.
         monitoring_port: Port of /health and /metrics on 127.0.0.1; 0 for none.
 
     Raises:
@@ -270,17 +288,21 @@ class NodeSettings:
     store: Path
     rules: tuple[Rule, ...]
     destination: Destination
-    callers: tuple[Caller, ...]
+    callers: tuple[Caller, ...] = ()
     dicom: Dicom = field(default_factory=Dicom)
     quiet_seconds: float = 30.0
     analysis: Analysis = field(default_factory=Analysis)
     retries: Retries = field(default_factory=Retries)
     keep: Keeping = field(default_factory=Keeping)
+    results: Results = field(default_factory=Results)
+    polling: Polling | None = None
     monitoring_port: int = 11180
 
     def __post_init__(self) -> None:
         if not self.rules:
             raise ConfigError("rules: is empty, so no image would be analysed")
+        if not (self.callers or self.polling):
+            raise ConfigError("callers: nobody may send, and no `polling` is set, so nothing would ever come")
         check_above("quiet_seconds", self.quiet_seconds, 0)
         if self.monitoring_port:
             check_port("monitoring_port", self.monitoring_port)

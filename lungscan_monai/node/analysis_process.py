@@ -1,0 +1,128 @@
+"""The analysis process, seen from inside: ``python -m lungscan_monai.node.analysis_process NUMBER``, an open socket's.
+
+It loads each model once, keeps it, and answers jobs until the node is gone. It writes results and nothing else: what a
+job has come to is recorded by the node. It says nothing on its own, since what libraries print may quote a file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+
+from lungscan_monai.errors import LungScanError, chain_of, own_error
+from lungscan_monai.inference.case_model import CaseModel
+from lungscan_monai.inference.opening import ReadFile, open_model, reading
+from lungscan_monai.inference.studies import Analysed, ModelIdentity, analyse, identity_of
+from lungscan_monai.node.analysing import Assignment, Orders, Outcome
+from lungscan_monai.node.ledger import Result
+from lungscan_monai.results.making import make_results, write_results
+from lungscan_monai.results.options import ResultOptions
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A bundle that is ready to answer.
+
+    Args:
+        model: Its model.
+        read: Reads files for it.
+        identity: Which model it is.
+    """
+
+    model: CaseModel
+    read: ReadFile
+    identity: ModelIdentity
+
+
+def main(descriptor: int) -> None:
+    """Work on jobs until the other side is gone."""
+    line = Connection(descriptor)
+    _be_quiet(line)
+    orders: Orders = line.recv()
+    opened: dict[str, Opened] = {}
+    with ExitStack() as stack:
+        while True:
+            try:
+                bundle, assignments = line.recv()
+            except (EOFError, OSError):
+                return
+            try:
+                if bundle not in opened:
+                    opened[bundle] = _opened(orders, bundle, stack)
+                _work(line, opened[bundle], orders, assignments)
+            except BrokenPipeError:
+                return
+            except (LungScanError, RuntimeError) as error:
+                text = _told(error)
+                for one in assignments:
+                    line.send(Outcome(one.job, (), text))
+
+
+def _opened(orders: Orders, bundle: str, stack: ExitStack) -> Opened:
+    settings, root = orders.analysis, orders.bundles[bundle]
+    model = open_model(
+        root, settings.backend, settings.precision, settings.batch_size, settings.check_inputs, settings.explain
+    )
+    workers = settings.workers or os.cpu_count() or 1
+    return Opened(model, stack.enter_context(reading(root, model, workers)), identity_of(model))
+
+
+def _work(line: Connection, opened: Opened, orders: Orders, assignments: tuple[Assignment, ...]) -> None:
+    options = ResultOptions(**asdict(orders.results))
+    job_of = {path: one.job for one in assignments for path in one.images}
+    answers: dict[int, list[Analysed]] = {one.job: [] for one in assignments}
+    for analysed in analyse(opened.model, opened.read, list(job_of), orders.analysis.explain):
+        answers[job_of[analysed.sources[0]]].append(analysed)
+    for one in assignments:
+        try:
+            results = _written(answers[one.job], opened.identity, options, one.folder)
+            line.send(Outcome(one.job, results))
+        except (LungScanError, RuntimeError) as error:
+            line.send(Outcome(one.job, (), _told(error)))
+
+
+def _written(
+    answers: list[Analysed], identity: ModelIdentity, options: ResultOptions, folder: Path
+) -> tuple[Result, ...]:
+    results: list[Result] = []
+    for analysed in answers:
+        datasets = make_results(analysed, identity, options)
+        paths = write_results(datasets, folder)
+        results += [
+            Result(str(dataset.SOPInstanceUID), f"{folder.name}/{path.name}")
+            for dataset, path in zip(datasets, paths, strict=True)
+        ]
+    return tuple(results)
+
+
+def _told(error: Exception) -> str:
+    own = own_error(error)
+    return str(own) if own else f"{type(chain_of(error)[-1]).__name__}"
+
+
+def _be_quiet(line: Connection) -> None:
+    """Let no text of a file come out: warnings and tracebacks quote it."""
+
+    def last_words(kind: type[BaseException], _: BaseException, traceback: TracebackType | None) -> None:
+        while traceback is not None and traceback.tb_next is not None:
+            traceback = traceback.tb_next
+        place = f" in {Path(traceback.tb_frame.f_code.co_filename).name}" if traceback else ""
+        line.send(Outcome(None, (), f"the analysis process ended with {kind.__name__}{place}"))
+
+    sys.excepthook = last_words
+    warnings.simplefilter("ignore")
+    logging.disable()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the node ends this process, or goes away itself
+        signal.signal(number, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

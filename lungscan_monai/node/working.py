@@ -1,0 +1,90 @@
+"""From jobs to results: the analysis process is given what waits, and what comes of it is recorded."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+from lungscan_monai.node.analysing import AnalysisProcess, Assignment, Outcome
+from lungscan_monai.node.audit import EXECUTE, SERIOUS, SUCCESS, Audit
+from lungscan_monai.node.backoff import pause
+from lungscan_monai.node.ledger import WAITING, Job, NodeLedger
+from lungscan_monai.node.loops import Loop
+from lungscan_monai.node.settings import NodeSettings
+from lungscan_monai.node.store import NodeStore
+
+Observe = Callable[[float], None]
+"""Is told the seconds that each job took, from when it was given away."""
+
+
+class Working(Loop):
+    """Gives jobs to the analysis process.
+
+    Args:
+        settings: How often a job is tried.
+        store: Where images and results lie.
+        ledger: Knows what waits.
+        audit: Is told what was analysed.
+        process: Does the work.
+        observe: Is told how long it took.
+        wake: Called when there are results to send.
+    """
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        store: NodeStore,
+        ledger: NodeLedger,
+        audit: Audit,
+        process: AnalysisProcess,
+        observe: Observe,
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__("working", 0.2)
+        self._settings, self._store, self._ledger, self._audit = settings, store, ledger, audit
+        self._process, self._observe, self._wake = process, observe, wake
+        self._chance = random.Random()
+        self._claimed = True  # what was claimed and never recorded, by a node before or by a step that failed
+
+    def interrupt(self) -> None:
+        """Kill the analysis process: its job waits for the next start."""
+        self._process.end()
+
+    def step(self) -> bool:
+        """Work on the next jobs, if there are any."""
+        if self._claimed:
+            self._ledger.recover()
+        self._claimed = True
+        jobs = {job.id: job for job in self._ledger.claim_waiting(self._settings.analysis.batch_size)}
+        if jobs:
+            self._work(jobs)
+        self._claimed = False
+        return bool(jobs)
+
+    def _work(self, jobs: dict[int, Job]) -> None:
+        assignments = [
+            Assignment(job.id, tuple(map(self._store.path_of, job.instances)), self._store.results_of(job))
+            for job in jobs.values()
+        ]
+        bundle, started = next(iter(jobs.values())).bundle, time.monotonic()
+        for outcome in self._process.run(bundle, assignments):
+            if self.is_stopping and outcome.error:
+                return  # it was ended, not to blame; the job is claimed and comes back at the next start
+            self._record(jobs[outcome.job], outcome)
+            self._observe(time.monotonic() - started)
+
+    def _record(self, job: Job, outcome: Outcome) -> None:
+        if outcome.error is None:
+            self._ledger.analysed(job.id, outcome.results)
+            code = f"{len(outcome.results)} results"
+            self._wake()
+        elif job.attempts >= self._settings.analysis.attempts:
+            self._ledger.fail(job.id, f"analysis: {outcome.error}")
+            code = "failed"
+        else:
+            seconds = pause(self._settings.retries, job.attempts, self._chance)
+            self._ledger.put_off(job.id, WAITING, f"analysis: {outcome.error}", seconds)
+            code = "put off"
+        result = SUCCESS if outcome.error is None else SERIOUS
+        self._audit.write("study analysed", EXECUTE, result, "node", code=code, study=job.study, bundle=job.bundle)
