@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from lungscan_monai.bundles import find_bundle, working_copy
 from lungscan_monai.cli import app, training
-from lungscan_monai.data.datalist import Case, Datalist
+from lungscan_monai.data.datalist import Case, Datalist, load_datalist
 from lungscan_monai.errors import NonFiniteLossError
 from lungscan_monai.storage import Manifest, write_json
 
@@ -259,3 +259,36 @@ def test_evaluate_without_a_trained_model_ends_with_6(workflow, datalist, tmp_pa
 def test_evaluate_explains_all_none_or_a_number(workflow, datalist, trained):
     assert run("evaluate", trained, "-d", datalist, "--explain", "some").exit_code == 2
     assert not workflow
+
+
+def test_evaluate_takes_a_folder_and_leaves_its_datalist_with_the_results(workflow, trained, tmp_path):
+    for name in ("Normal/p1_a.png", "Normal/p1_b.png", "PNEUMONIA/p2_a.png"):
+        (tmp_path / "films" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / "films" / name)
+    options = ("-d", tmp_path / "films", "--output", tmp_path / "out", "--patient-regex", r"^(p\d)_")
+    result = run("evaluate", trained, *options)
+    assert result.exit_code == 0, result.stderr
+    assert workflow[0][3]["datalist"] == str(tmp_path / "out" / "datalist.json")
+    found = load_datalist(tmp_path / "out" / "datalist.json")
+    assert {name: len(cases) for name, cases in found.sections.items()} == {"training": 0, "validation": 0, "test": 3}
+    assert [case.patient for case in found.cases("test")] == ["p1", "p1", "p2"]
+
+
+def test_evaluate_says_which_label_a_folder_lacks(workflow, trained, tmp_path):
+    (tmp_path / "films" / "Normal").mkdir(parents=True)
+    Image.new("L", (4, 4)).save(tmp_path / "films" / "Normal" / "a.png")
+    assert "No test case of Pneumonia." in run("evaluate", trained, "-d", tmp_path / "films").stderr
+
+
+def test_evaluate_refuses_a_folder_of_other_labels_with_5(workflow, trained, tmp_path):
+    for name in ("Cat", "Dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        Image.new("L", (4, 4)).save(tmp_path / "pets" / name / "a.png")
+    result = run("evaluate", trained, "-d", tmp_path / "pets")
+    assert result.exit_code == 5
+    assert "folder Cat is none of the labels Normal, Pneumonia" in " ".join(result.stderr.split())
+    assert not workflow
+
+
+def test_evaluate_takes_a_patient_regex_for_a_folder_only(workflow, datalist, trained):
+    assert run("evaluate", trained, "-d", datalist, "--patient-regex", "kermany").exit_code == 4

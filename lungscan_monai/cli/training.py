@@ -26,10 +26,10 @@ from lungscan_monai.cli.console import (
     say,
     working,
 )
-from lungscan_monai.errors import TrainingError
+from lungscan_monai.errors import ConfigError, TrainingError
 from lungscan_monai.model_files import MODEL_NAME, recorded_architecture, require_unused
 from lungscan_monai.overrides import known_ids
-from lungscan_monai.storage import Manifest
+from lungscan_monai.storage import Manifest, require_writable
 from lungscan_monai.task import load_task
 
 MAIN_NUMBERS = ("roc_auc", "average_precision", "sensitivity", "specificity", "f1", "brier", "ece")
@@ -114,20 +114,29 @@ def train(
 @guarded("Files written so far stay; give the same command again.")
 def evaluate(
     bundle: Bundle,
-    datalist: DatalistFile,
+    datalist: Annotated[
+        Path,
+        typer.Option(
+            "--datalist", "-d", metavar="FILE|FOLDER", help="A datalist, or a folder with one for each class."
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the report; the bundle's eval folder if not given.")
     ] = None,
     explain: Annotated[
         str, typer.Option(metavar="all|none|N", help="Test cases to explain: all, none, or how many.")
     ] = "all",
+    patient_regex: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Finds the patient in a file name (FOLDER); kermany, nih.")
+    ] = None,
     override: Overrides = None,
     json_: Json = False,
 ) -> None:
     """Evaluate a trained bundle: report, figures, predictions and explanations.
 
     Probabilities are calibrated and thresholds chosen on the validation cases, and stored with the model; everything is
-    measured on the test cases, with 95 % intervals over patients.
+    measured on the test cases, with 95 % intervals over patients. Without validation cases, as in a FOLDER of class
+    folders, what is stored with the model is applied, and nothing is fitted.
 
     Examples:
 
@@ -136,6 +145,8 @@ def evaluate(
     lungscan evaluate runs/pneumonia -d datalist.json --explain 10 --output results -o resamples=500
 
     lungscan evaluate runs/pneumonia -d other_hospital.json --output other -o refit=false -o interval_method=bca
+
+    lungscan evaluate runs/pneumonia -d other_hospital/ --output other
     """
     root = find_bundle(bundle)
     require_model(root)
@@ -144,12 +155,13 @@ def evaluate(
     with working():
         overrides = {
             **_recorded_settings(root),
-            "datalist": str(existing(datalist, "datalist").resolve()),
+            "datalist": str(existing(datalist, "datalist or folder").resolve()),
             "output_dir": str((output or root / "eval").resolve()),
             "explain": int(explain) if explain.isdecimal() else explain,
             **parsed_overrides(override),
         }
         require_known_overrides(root, overrides)
+        overrides["datalist"] = _datalist_of(overrides, root, patient_regex)
         _require_fitting(overrides["datalist"], root)
         _require_torch()
         run_workflow(root, ["train.json", "evaluate.json"], "evaluating", overrides)
@@ -176,6 +188,25 @@ def _require_fitting(datalist: str, root: Path) -> None:
     from lungscan_monai.data.datalist import load_datalist
 
     load_datalist(datalist).require_task(load_task(root))
+
+
+def _datalist_of(overrides: dict[str, Any], root: Path, patient_regex: str | None) -> str:
+    """Return the datalist to evaluate; of a folder one is written into the folder of the results."""
+    given, written = Path(overrides["datalist"]), Path(overrides["output_dir"]) / "datalist.json"
+    if not given.is_dir():
+        if patient_regex is not None:
+            raise ConfigError("a datalist knows its patients; --patient-regex is for a folder")
+        return str(given)
+    from lungscan_monai.data.importing import evaluation_set
+
+    require_writable(written.parent)
+    found = evaluation_set(given, load_task(root), patient_regex)
+    found.save(written)
+    absent = sorted(set(range(len(found.labels))) - {case.label for case in found.cases("test")})
+    if found.kind != "multilabel" and absent:
+        say(f"No test case of {', '.join(found.labels[index] for index in absent)}.", typer.colors.YELLOW)
+    say(f"{len(found.cases('test'))} test cases: {written}")
+    return str(written)
 
 
 def _recorded_settings(root: Path) -> dict[str, Any]:

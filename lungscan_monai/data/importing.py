@@ -22,6 +22,7 @@ from lungscan_monai.data.merging import with_folders
 from lungscan_monai.data.splits import split_cases
 from lungscan_monai.data.tables import TableOptions, read_table
 from lungscan_monai.errors import ConfigError, DatalistError
+from lungscan_monai.task import TaskSpec
 
 FORMATS = ("auto", "folder", "csv", "npz", "medmnist")
 DEFAULT_FRACTIONS = (0.7, 0.1, 0.2)
@@ -130,6 +131,36 @@ def import_dataset(
     saved = load_datalist(output)
     notes = (*listing.notes, *(() if saved.cases("test") else (_NO_TEST,)))
     return Imported(output, saved, audit(saved), listing.skipped, notes)
+
+
+def evaluation_set(folder: str | os.PathLike, task: TaskSpec, patient_regex: str | None = None) -> Datalist:
+    """Read a folder that a model of a task is to be judged by, without dividing it.
+
+    Sections that the folder has (train, val, test) are kept; where it has none, all its cases are test cases. Some
+    labels may be absent, but there may be no strange ones.
+
+    Args:
+        folder: Class folders (see :func:`read_folder`), or a folder with a table as :func:`import_dataset` knows it.
+        task: The task, whose labels count.
+        patient_regex: How to find the patient in a file name.
+
+    Raises:
+        DatalistError: If the folder holds other labels than the task's, no image of a label, or no test case.
+        ConfigError: If `patient_regex` cannot be used, or class folders are given to a task with several findings.
+    """
+    chosen = recognised_format(folder)
+    reading = {"kind": task.kind, "labels": task.label_names, "patient_regex": patient_regex}
+    if chosen == "csv":
+        listing = read_table(_table_of(Path(folder)), **reading, labels_elsewhere=task.label_names)
+    else:
+        listing = read_folder(folder, **reading, labels_elsewhere=task.label_names)
+    listing = _boxed(listing, None, Path(folder), chosen)
+    sections = dict(listing.given) or {"test": listing.cases()}
+    if not sections.get("test"):
+        found = ", ".join(f"{len(cases)} in {name}" for name, cases in sections.items())
+        raise DatalistError(str(folder), [f"expected test cases, found {found}; give the folder of one section itself"])
+    facts = {"method": GIVEN, **listing.facts}
+    return Datalist(listing.name, listing.kind, listing.labels, listing.base_dir, sections, facts)
 
 
 def _without_split(table: TableOptions | None, fractions: Sequence[float] | None) -> TableOptions | None:

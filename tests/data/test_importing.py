@@ -10,10 +10,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lungscan_monai.data.datalist import SECTIONS, monai_records
-from lungscan_monai.data.importing import import_dataset, recognised_format
+from lungscan_monai.data.datalist import SECTIONS, load_datalist, monai_records
+from lungscan_monai.data.importing import evaluation_set, import_dataset, recognised_format
 from lungscan_monai.data.tables import TableOptions
 from lungscan_monai.errors import ConfigError, DatalistError, LungScanWarning, OutputError, SplitError
+from lungscan_monai.task import TaskSpec
 
 
 def plant(root: Path, *names: str) -> Path:
@@ -295,3 +296,48 @@ def test_data_without_a_test_section_are_told(tmp_path):
 def test_a_data_set_of_kaggle_that_is_misspelt_is_refused_before_a_download(tmp_path):
     with pytest.raises(ConfigError, match="expected kaggle:owner/dataset"):
         import_dataset("kaggle:ct-kidney", output=tmp_path / "d.json")
+
+
+def task_with(kind: str, *labels: str) -> TaskSpec:
+    return TaskSpec("t", "T", "1.0.0", kind, labels, (8, 8), 1, ("DX",), "teaching")
+
+
+@pytest.fixture
+def task():
+    return task_with("binary", "Normal", "Tumor")
+
+
+def test_a_folder_of_classes_is_all_test_cases_and_is_not_divided(tmp_path, task):
+    found = evaluation_set(patients_folder(tmp_path / "set"), task, r"^(\w+)_")
+    assert {name: len(cases) for name, cases in found.sections.items()} == {"test": 80}
+    assert len({case.patient for case in found.cases("test")}) == 40
+    found.save(tmp_path / "datalist.json")
+    load_datalist(tmp_path / "datalist.json").require_task(task)
+
+
+def test_sections_that_a_folder_has_are_kept_as_they_are(tmp_path, task):
+    found = evaluation_set(patients_folder(tmp_path / "set", ("val", "test")), task)
+    assert {name: len(cases) for name, cases in found.sections.items()} == {"validation": 80, "test": 80}
+
+
+def test_a_folder_to_judge_by_may_lack_a_class_but_have_no_strange_one(tmp_path, task):
+    plant(tmp_path / "set", "normal/a.png", "normal/b.png")
+    assert [case.label for case in evaluation_set(tmp_path / "set", task).cases("test")] == [0, 0]
+    plant(tmp_path / "set", "Cyst/c.png")
+    with pytest.raises(DatalistError, match="folder Cyst is none of the labels Normal, Tumor"):
+        evaluation_set(tmp_path / "set", task)
+
+
+def test_a_folder_without_test_cases_says_what_it_has(tmp_path, task):
+    with pytest.raises(DatalistError, match="expected test cases, found 80 in training"):
+        evaluation_set(patients_folder(tmp_path / "set", ("train",)), task)
+
+
+def test_a_folder_with_its_table_is_read_through_the_table(tmp_path):
+    plant(tmp_path / "set", "1.png", "2.png")
+    (tmp_path / "set" / "manifest.csv").write_text("path,labels\n1.png,Mass\n2.png,Mass|Nodule\n")
+    task = task_with("multilabel", "Mass", "Nodule")
+    assert [case.label for case in evaluation_set(tmp_path / "set", task).cases("test")] == [(1, 0), (1, 1)]
+    (tmp_path / "set" / "manifest.csv").unlink()
+    with pytest.raises(ConfigError, match="give a table"):
+        evaluation_set(tmp_path / "set", task)
