@@ -44,7 +44,7 @@ _CONNECTIONS = 256
 
 logger = logging.getLogger(__name__)
 
-Files = Annotated[list[UploadFile], File(description="Pictures, DICOM files, or zip archives of them.")]
+Files = Annotated[list[UploadFile], File(min_length=1, description="Pictures, DICOM files, or zip archives of them.")]
 ModelName = Annotated[str | None, Form(description="One of `GET /v1/models`; the first one if not given.")]
 Label = Annotated[str | None, Form(description="Label to explain; the decided one if not given.")]
 Method = Annotated[Literal[QUICK_METHODS], Form(description="How the heatmap is made.")]  # type: ignore[valid-type]
@@ -127,7 +127,7 @@ def create_app(store: ModelStore, settings: ServiceSettings, desk: Desk) -> Guar
     app.include_router(_asking(service))
     app.include_router(_answering(service, desk))
     _tell_problems(app)
-    app.openapi_schema = _with_problems(app.openapi())
+    app.openapi_schema = _with_problems(_with_names(app.openapi(), [model.name for model in service.models]))
     paths = frozenset((*app.openapi_schema["paths"], app.openapi_url))
     return Guard(app, paths, desk, service.meters, settings.token, settings.body_bytes)
 
@@ -194,6 +194,14 @@ _REFUSALS = {
 def _described(sentence: str) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
     return {"description": sentence, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def _with_names(page: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Name the models that are served where a request names one."""
+    for schema in page["components"]["schemas"].values():
+        if schema["title"].startswith("Body_"):
+            schema["properties"]["model"]["anyOf"][0]["enum"] = names
+    return page
 
 
 def _with_problems(page: dict[str, Any]) -> dict[str, Any]:
