@@ -11,7 +11,7 @@ import typer
 
 from lungscan_monai import __version__
 from lungscan_monai.cli import app as web_app
-from lungscan_monai.cli import batching, bundle, checking, comparing, data, listing, predicting, serving, training
+from lungscan_monai.cli import batching, bundle, checking, comparing, data, listing, node, predicting, serving, training
 from lungscan_monai.cli.console import epilog, set_debugging
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command(epilog=epilog())(predicting.explain)
 app.command(epilog=epilog())(batching.batch)
 app.command(epilog=epilog())(web_app.app)
 app.command(epilog=epilog())(serving.serve)
+app.add_typer(node.app, name="node", help="A model beside the PACS: receive, analyse, send results back.")
 app.command(epilog=epilog())(checking.doctor)
 
 
