@@ -1,0 +1,1 @@
+"""The parts of the app; MONAI Label wants them in a folder of this name."""
