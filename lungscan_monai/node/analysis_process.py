@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -49,6 +49,11 @@ def main(descriptor: int) -> None:
     orders: Orders = line.recv()
     opened: dict[str, Opened] = {}
     with ExitStack() as stack:
+        for (
+            bundle
+        ) in orders.bundles:  # beforehand, so that no study waits for it; what fails is told when it is asked for
+            with suppress(LungScanError, RuntimeError):
+                opened[bundle] = _opened(orders, bundle, stack)
         while True:
             try:
                 bundle, assignments = line.recv()

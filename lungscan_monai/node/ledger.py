@@ -231,7 +231,7 @@ class NodeLedger:
         self._run(
             "INSERT OR IGNORE INTO job_instances SELECT ?, old.id FROM instances AS new "
             "JOIN instances AS old USING (study, series) JOIN job_instances ON instance = old.id "
-            "JOIN jobs ON jobs.id = job WHERE new.sha256 = ? AND study = ? AND bundle = ? AND old.kept",
+            "JOIN jobs ON jobs.id = job WHERE new.sha256 = ? AND new.study = ? AND bundle = ? AND old.kept",
             *(job, sha256, study, bundle),
         )
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from socketserver import TCPServer
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
@@ -202,5 +203,9 @@ def _server_for(hosts: frozenset[str], tls: ssl.SSLContext | None) -> type[Threa
                 client.close()
                 raise  # the server goes on with the next one
             return client, address
+
+        def shutdown(self) -> None:
+            TCPServer.shutdown(self)  # pynetdicom's own wants the server to be one that it started
+            self.server_close()
 
     return Server
