@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from orthanc import Orthanc, running_orthanc
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
@@ -62,3 +63,16 @@ def write_dicom(tmp_path: Path, make_dicom: Callable[..., Dataset]) -> Callable[
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def _one_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server
+
+
+@pytest.fixture
+def orthanc(_one_orthanc: Orthanc) -> Orthanc:
+    """A running Orthanc that holds nothing; it knows the AE title LUNGSCAN and no other."""
+    _one_orthanc.empty()
+    return _one_orthanc

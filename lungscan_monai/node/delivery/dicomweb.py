@@ -6,6 +6,7 @@ import io
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
@@ -28,8 +29,8 @@ CONTENT = (
 )
 """What makes an object what it is; archives may correct all the rest, patients' names above all."""
 
-_FAILED, _REASON = "00081198", "00081197"
-_OK, _ACCEPTED, _CONFLICT = 200, 202, 409
+_FAILED, _STORED, _REASON = "00081198", "00081199", "00081197"
+_CONFLICT = 409
 _LARGEST_RESULT = 1 << 30
 
 
@@ -61,11 +62,13 @@ class DicomWebPeer:
         """
         for item in [describe(path) for path in paths]:
             boundary = uuid.uuid4().hex
-            head = f"--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={item.transfer_syntax}\r\n\r\n"
-            body = head.encode() + item.path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
-            status, answer = self._service.store(
-                body, f'multipart/related; type="application/dicom"; boundary={boundary}'
+            body = (
+                f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+                + item.path.read_bytes()
+                + f"\r\n--{boundary}--\r\n".encode()
             )
+            kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+            status, answer = self._service.store(body, kind)
             self._require_stored(item, status, answer)
 
     def confirm(self, paths: Sequence[Path]) -> set[str]:
@@ -81,16 +84,20 @@ class DicomWebPeer:
         return {item.uid for item in map(describe, paths) if not is_there(item)}
 
     def _require_stored(self, item: Outgoing, status: int, answer: bytes) -> None:
-        code = _failure(answer)
-        if code is None and status == _CONFLICT:
-            raise NetworkError(f"{self.name}: did not store {item.uid} (409), and does not say why", retryable=False)
-        if code is not None and not is_stored(code):
+        outcome = _Outcome.read(answer)
+        if outcome.reason is not None and not is_stored(outcome.reason):
             raise NetworkError(
-                f"{self.name}: did not store {item.uid}: {meaning_of(code)}", retryable=may_go_well_later(code)
+                f"{self.name}: did not store {item.uid}: {meaning_of(outcome.reason)}",
+                retryable=may_go_well_later(outcome.reason),
+            )
+        if outcome.names_nothing or (status == _CONFLICT and outcome.reason is None):
+            raise NetworkError(
+                f"{self.name}: answered {status} and names {item.uid} neither as stored nor as failed; see its log",
+                retryable=False,
             )
 
     def _is_found(self, item: Outgoing) -> bool:
-        fields = ",".join(map(tag_text, COMPARED))
+        fields = [tag_text(keyword) for keyword in COMPARED]
         found = self._service.ask(
             f"/studies/{item.study}/instances", {"SOPInstanceUID": item.uid, "includefield": fields}
         )
@@ -119,13 +126,30 @@ class DicomWebPeer:
         return True
 
 
-def _failure(answer: bytes) -> int | None:
-    """Return why the one object of a STOW-RS request was not stored; None if the answer names no failure."""
-    try:
-        failed = json.loads(answer)[_FAILED]["Value"]
-        return int(failed[0][_REASON]["Value"][0])
-    except (ValueError, KeyError, TypeError, IndexError):
-        return None
+@dataclass(frozen=True)
+class _Outcome:
+    """What the answer to a STOW-RS request says of its one object.
+
+    Args:
+        reason: Why it was not stored, or with which warning it was; None if neither is said.
+        names_nothing: Whether the answer can be read, and names no object at all. Orthanc answers so, with status 200,
+            when it threw a part away.
+    """
+
+    reason: int | None
+    names_nothing: bool
+
+    @classmethod
+    def read(cls, answer: bytes) -> _Outcome:
+        try:
+            content = json.loads(answer)
+            failed, stored = (content.get(tag, {}).get("Value") for tag in (_FAILED, _STORED))
+        except (ValueError, AttributeError):
+            return cls(None, False)
+        try:
+            return cls(int(failed[0][_REASON]["Value"][0]), False)
+        except (ValueError, KeyError, TypeError, IndexError):
+            return cls(None, not failed and not stored)
 
 
 def _told(match: Mapping) -> dict[str, str]:

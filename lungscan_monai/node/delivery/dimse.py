@@ -163,15 +163,14 @@ class DimsePeer:
         for status, answer in association.send_c_find(question, StudyRootQueryRetrieveInformationModelFind):
             code = status.get("Status")
             if code is None:
-                raise self._lost()
+                raise self._lost(f"; may {self._calling_ae_title} query there?")
             if code in _PENDING:
-                told = {keyword: answer.get(keyword) for keyword in COMPARED}
                 found[str(answer.SOPInstanceUID)] = {
-                    key: str(value) for key, value in told.items() if value is not None
+                    keyword: str(answer[keyword].value) for keyword in COMPARED if answer.get(keyword) is not None
                 }
             elif code != 0:
                 raise NetworkError(
-                    f"{self.name}: did not answer a C-FIND: {meaning_of(code)}; may {self._calling_ae_title} query there?",
+                    f"{self.name}: no answer to a C-FIND: {meaning_of(code)}; may {self._calling_ae_title} query?",
                     retryable=code not in _NEVER,
                 )
         return found
@@ -245,14 +244,14 @@ class DimsePeer:
             )
         answer = association.acceptor.primitive
         return NetworkError(
-            f"{self.name}: turned away {self._calling_ae_title}: {answer.reason_str}; do both sides know each other's AE "
-            "title?",
+            f"{self.name}: turned away {self._calling_ae_title}: {answer.reason_str}; does each side know the other's "
+            "AE title?",
             retryable=answer.result == _TRANSIENT,
         )
 
-    def _lost(self) -> NetworkError:
+    def _lost(self, hint: str = "") -> NetworkError:
         return NetworkError(
-            f"{self.name}: the connection was lost, or no answer came within {self._address.seconds:g} s",
+            f"{self.name}: the connection was lost, or no answer came within {self._address.seconds:g} s{hint}",
             retryable=True,
         )
 

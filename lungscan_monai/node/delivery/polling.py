@@ -1,8 +1,8 @@
 """New studies of a DICOMweb archive: asked for by QIDO-RS, fetched by WADO-RS, each instance once.
 
 The archive is asked for the studies of the last days that have a wanted modality; of those whose number of instances
-changed, the instances that were not acknowledged before are fetched, as they are stored. They come from outside: nothing
-here looks into them.
+changed, the instances that were not acknowledged before are fetched, as they are stored. They come from outside:
+nothing here looks into them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from lungscan_monai.storage import replacing
 
 PAGE = 500
 """Matches that are asked for at a time."""
+REMEMBERED_DAYS = 30
+"""How much longer than it is looked for a study is remembered."""
 
 _UID = re.compile(r"[0-9.]{1,64}")
 _SCHEMA = """
@@ -139,7 +141,9 @@ class Poller:
             NetworkError: If the archive cannot be reached, or refuses.
             OutputError: If a file cannot be written.
         """
-        for study, total in self._studies().items():
+        studies = self._studies()
+        self._forget_all_but(studies)
+        for study, total in studies.items():
             if total >= 0 and total == self._known_total(study):
                 continue
             wanted = self._instances(study)
@@ -159,12 +163,10 @@ class Poller:
         total = -1 if study.failed else study.total
         try:
             with self._opened() as database:
-                database.executemany(
-                    "INSERT OR IGNORE INTO instances VALUES (?, ?)", [(u, study.uid) for u in study.files]
-                )
-                database.execute(
-                    "INSERT OR REPLACE INTO studies VALUES (?, ?, ?)", (study.uid, total, _today().isoformat())
-                )
+                rows = [(uid, study.uid) for uid in study.files]
+                database.executemany("INSERT OR IGNORE INTO instances VALUES (?, ?)", rows)
+                row = (study.uid, total, _today().isoformat())
+                database.execute("INSERT OR REPLACE INTO studies VALUES (?, ?, ?)", row)
         except sqlite3.Error as error:
             raise OutputError(f"{self._state}: cannot remember here what was fetched ({error})") from error
 
@@ -221,6 +223,15 @@ class Poller:
             with replacing(files[uid]) as part:
                 part.write_bytes(content)
         return FetchedStudy(study, files, failed, total)
+
+    def _forget_all_but(self, studies: Collection[str]) -> None:
+        """Drop what is remembered of studies that the archive has not listed for long."""
+        limit = _today() - datetime.timedelta(days=self._polling.days_back + REMEMBERED_DAYS)
+        with self._opened() as database:
+            rows = database.execute("SELECT uid FROM studies WHERE seen < ?", (limit.isoformat(),)).fetchall()
+            old = [(uid,) for (uid,) in rows if uid not in studies]
+            database.executemany("DELETE FROM instances WHERE study = ?", old)
+            database.executemany("DELETE FROM studies WHERE uid = ?", old)
 
     def _known_total(self, study: str) -> int | None:
         with self._opened() as database:

@@ -9,14 +9,13 @@ _MEANINGS = {
     0x0124: "not authorised",
     0xA7: "out of resources",
     0xA9: "the data set does not fit its SOP class",
-    0xC1: "the data set has errors in the attributes of its class",
     0xC: "cannot be understood",
 }
 
 
 def is_stored(code: int) -> bool:
     """Tell whether a status says that the object was stored; with a warning it was, too."""
-    return code == 0 or 0xB000 <= code <= 0xBFFF or code == 0x0107
+    return code in (0x0000, 0x0107, 0x0116) or code >> 12 == 0xB
 
 
 def may_go_well_later(code: int) -> bool:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import requests
 from pydicom.datadict import tag_for_keyword
 
-from lungscan_monai.errors import ConfigError, NetworkError
+from lungscan_monai.errors import ConfigError, NetworkError, chain_of
 from lungscan_monai.node.delivery.certificates import Certificates
 
 DICOM_JSON = "application/dicom+json"
@@ -94,8 +94,12 @@ class WebService:
         if certificates.certificate:
             self._session.cert = (str(certificates.certificate), str(certificates.key))
 
-    def ask(self, path: str, question: Mapping[str, str | int]) -> list[dict]:
+    def ask(self, path: str, question: Mapping[str, str | int | list[str]]) -> list[dict]:
         """Search (QIDO-RS); return the matches as DICOM JSON.
+
+        Args:
+            path: Resource below the root.
+            question: Parameters; a list repeats one. Orthanc overlooks lists with commas in them once they are encoded.
 
         Raises:
             NetworkError: If there is no answer, or none in DICOM JSON.
@@ -256,11 +260,5 @@ def _moment(text: str) -> datetime.datetime | None:
 
 def _last(error: BaseException) -> str:
     """Return what lies at the bottom of the errors of requests and urllib3, in a few words."""
-    while True:
-        inner = getattr(error, "reason", None) or next(
-            (arg for arg in error.args if isinstance(arg, BaseException)), None
-        )
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    return getattr(error, "strerror", None) or type(error).__name__
+    system = [one for one in chain_of(error) if isinstance(one, OSError) and one.strerror]
+    return system[-1].strerror if system else type(error).__name__
