@@ -3,7 +3,6 @@
 ENGLISH = {
     "app.title": "LungScan MONAI",
     "app.not_for_diagnosis": "Research and teaching only. Not for diagnosis.",
-    "app.language": "Language",
     "app.model": "Task and model",
     "app.model.untrained": "{name} (not trained yet)",
     "app.model.demonstration": "{name} (demonstration, phantoms only)",
@@ -71,7 +70,6 @@ ENGLISH = {
     "app.picture.alt": "The image of the case, as its file says it is to be shown",
     "app.heatmap.alt": "Heatmap of {label} over the image",
     "app.invert": "Invert",
-    "app.window": "Window: {unit}",
     "app.window.center": "Window center",
     "app.window.width": "Window width",
     "app.explain": "Explain the AI decision",

@@ -3,7 +3,6 @@
 INDONESIAN = {
     "app.title": "LungScan MONAI",
     "app.not_for_diagnosis": "Hanya untuk penelitian dan pengajaran. Bukan untuk diagnosis.",
-    "app.language": "Bahasa",
     "app.model": "Tugas dan model",
     "app.model.untrained": "{name} (belum dilatih)",
     "app.model.demonstration": "{name} (demonstrasi, hanya fantom)",
@@ -74,7 +73,6 @@ INDONESIAN = {
     "app.picture.alt": "Citra kasus, sebagaimana berkasnya minta ditampilkan",
     "app.heatmap.alt": "Peta panas {label} di atas citra",
     "app.invert": "Balikkan gelap-terang",
-    "app.window": "Jendela: {unit}",
     "app.window.center": "Pusat jendela",
     "app.window.width": "Lebar jendela",
     "app.explain": "Jelaskan keputusan AI",
