@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 
 from lungscan_monai import __version__
 from lungscan_monai.apps.desk import Desk, TooLate
-from lungscan_monai.apps.guarding import Guard, is_loopback
+from lungscan_monai.apps.guarding import Guard
 from lungscan_monai.apps.models import ModelStore
 from lungscan_monai.apps.problems import MEDIA_TYPE, NOTICE, Problem, Refusal, problem
 from lungscan_monai.apps.replies import Answer, Health, Models
@@ -35,9 +35,6 @@ from lungscan_monai.saliency.cams import METHODS
 
 QUICK_METHODS = tuple(name for name in METHODS if name != "occlusion")
 """Methods of heatmaps that take one pass of the network; a service has no time for others."""
-
-SHORTEST_TOKEN = 16
-"""Characters."""
 
 _PNG = "image/png"
 _CONNECTIONS = 256
@@ -61,7 +58,7 @@ class ServiceSettings:
         body_bytes: Most bytes of a request.
 
     Raises:
-        ConfigError: If a number is not above 0, or the token is too short to be one.
+        ConfigError: If a number is not above 0.
     """
 
     token: str | None = None
@@ -72,35 +69,6 @@ class ServiceSettings:
     def __post_init__(self) -> None:
         if min(self.places, self.seconds, self.body_bytes) <= 0:
             raise ConfigError(f"service: {self.places} places, {self.seconds} s, {self.body_bytes} bytes; all above 0")
-        if self.token is not None and len(self.token) < SHORTEST_TOKEN:
-            raise ConfigError(
-                f"the token has {len(self.token)} characters, expected at least {SHORTEST_TOKEN}; "
-                '`python -c "import secrets; print(secrets.token_urlsafe(32))"` makes one'
-            )
-
-
-def read_token(path: Path | None) -> str | None:
-    """Return the token in a file, None for no file.
-
-    Raises:
-        ConfigError: If it cannot be read.
-    """
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: the token cannot be read ({type(error).__name__})") from error
-
-
-def require_token_beyond_loopback(host: str, token: str | None) -> None:
-    """Check that only this machine reaches what asks nobody for a token.
-
-    Raises:
-        ConfigError: If others would.
-    """
-    if token is None and not is_loopback(host):
-        raise ConfigError(f"{host} is reached by other machines: give --token-file, or stay with 127.0.0.1")
 
 
 def create_app(store: ModelStore, settings: ServiceSettings, desk: Desk) -> Guard:

@@ -53,9 +53,11 @@ def serve(
     roots = _trained(bundles)
     with working():
         from lungscan_monai.apps import serving
+        from lungscan_monai.apps.app_settings import read_token, require_token_beyond_loopback
 
-        settings = serving.ServiceSettings(serving.read_token(token_file), max_queue, deadline, max_body)
-        serving.require_token_beyond_loopback(host, settings.token)
+        require_token_beyond_loopback(host, token_file)
+        token = None if token_file is None else read_token(token_file)
+        settings = serving.ServiceSettings(token, max_queue, deadline, max_body)
         with serving.bound_socket(host, port) as line:
             say(f"Listening at {serving.url_of(line)} once the models are loaded; Ctrl-C ends it.")
             say("Research and teaching only. Not for diagnosis.")

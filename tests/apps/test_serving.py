@@ -23,7 +23,6 @@ from lungscan_monai.apps.serving import (
     ServiceSettings,
     bound_socket,
     create_app,
-    require_token_beyond_loopback,
     server_of,
 )
 from lungscan_monai.errors import ConfigError, OutputError
@@ -209,13 +208,9 @@ def test_without_a_token_only_the_names_of_this_machine_are_answered_to(client):
         assert client.get("/health", headers={"Host": host}).status_code == 200
 
 
-def test_a_service_for_others_needs_a_token_that_is_one():
-    with pytest.raises(ConfigError, match="--token-file"):
-        require_token_beyond_loopback("0.0.0.0", None)
-    with pytest.raises(ConfigError, match="at least 16"):
-        ServiceSettings("short")
-    require_token_beyond_loopback("0.0.0.0", TOKEN)
-    require_token_beyond_loopback("::1", None)
+def test_settings_that_serve_nobody_are_refused():
+    with pytest.raises(ConfigError, match="0 places"):
+        ServiceSettings(places=0)
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_read(store):
