@@ -32,6 +32,7 @@ app.command(epilog=epilog())(predicting.explain)
 app.command(epilog=epilog())(batching.batch)
 app.command(epilog=epilog())(web_app.app)
 app.command(epilog=epilog())(serving.serve)
+app.command(epilog=epilog())(serving.demo)
 app.add_typer(node.app, name="node", help="A model beside the PACS: receive, analyse, send results back.")
 app.command(epilog=epilog())(checking.doctor)
 

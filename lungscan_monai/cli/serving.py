@@ -1,7 +1,8 @@
-"""`lungscan serve`: trained models as a REST service."""
+"""`lungscan serve` and `lungscan demo`: trained models as a REST service, and as a small page."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -69,3 +70,41 @@ def _trained(bundles: list[str]) -> list[Path]:
     for root in roots:
         require_model(root)
     return roots
+
+
+@guarded("The demonstration has ended.")
+def demo(
+    bundles: Bundles,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 7860,
+    token_file: TokenFile = None,
+    language: Annotated[str, typer.Option(metavar="en|id", help="Language that the page begins in.")] = "en",
+    backend: Backend = "torch",
+) -> None:
+    """Show trained models on a small page that is a service for programs, too (Gradio).
+
+    Nothing is sent to another host. With a token, visitors log in with any name and the token as password.
+
+    Examples:
+
+    lungscan demo runs/pneumonia
+
+    lungscan demo runs/pneumonia runs/kidney --port 7870 --language id
+
+    lungscan demo runs/pneumonia --host 0.0.0.0 --token-file token.txt
+    """
+    if language not in ("en", "id"):
+        raise typer.BadParameter(f"{language!r} is neither en nor id", param_hint="--language")
+    require("demo", "the demonstration", "gradio", "fpdf")
+    roots = _trained(bundles)
+    with working():
+        from lungscan_monai.apps.app_settings import read_token, require_token_beyond_loopback
+
+        require_token_beyond_loopback(host, token_file)
+        token = None if token_file is None else read_token(token_file)
+        from lungscan_monai.apps.gradio_app import running
+
+        with running(roots, host, port, token, language, backend):
+            say(f"LungScan MONAI at http://{host}:{port}; Ctrl-C ends it.")
+            say("Research and teaching only. Not for diagnosis.")
+            threading.Event().wait()
