@@ -14,6 +14,7 @@ from highdicom.sr import (
     ObserverContext,
 )
 from pydicom import Dataset
+from pydicom.charset import python_encoding
 from pydicom.sr.codedict import codes
 
 from lungscan_monai import __version__
@@ -40,6 +41,9 @@ _DESCRIPTIONS = {
 }
 
 
+_UTF8 = "ISO_IR 192"
+
+
 @dataclass(frozen=True, eq=False)
 class Context:
     """One answer, and what all its objects share.
@@ -48,7 +52,7 @@ class Context:
         analysed: The answer.
         identity: Who gave it.
         options: What is made of it.
-        headers: Of its sources, by file; each instance once.
+        headers: Of its sources, by file.
     """
 
     analysed: Analysed
@@ -58,8 +62,8 @@ class Context:
 
     @cached_property
     def evidence(self) -> list[Dataset]:
-        """The headers, in the order of the files."""
-        return list(self.headers.values())
+        """The headers, in the order of the files; each instance once."""
+        return list({header.SOPInstanceUID: header for header in self.headers.values()}.values())
 
     @property
     def heatmaps(self) -> tuple[Heatmap, ...]:
@@ -99,6 +103,17 @@ class Context:
         return uid_of("finding", self.identity.key, label, *self._instances)
 
     @property
+    def character_set(self) -> str | list[str] | None:
+        """The source's `SpecificCharacterSet`; UTF-8 if it is unknown, or words of the model are beyond ASCII."""
+        found = self.evidence[0].get("SpecificCharacterSet") or None
+        names = [found] if isinstance(found, str) else found or []
+        identity = self.identity
+        words = (identity.name, identity.title, identity.intended_use, *identity.label_names)
+        known = all(not name or name in python_encoding for name in names)
+        meanings = [code.meaning for code in identity.label_codes]
+        return found if known and all(map(str.isascii, (*words, *meanings))) else _UTF8
+
+    @property
     def device_uid(self) -> str:
         """UID of the algorithm as a device: these weights, with what was fitted with them."""
         return uid_of("device", self.identity.key)
@@ -113,18 +128,25 @@ class Context:
     def _instances(self) -> list[str]:
         return sorted(header.SOPInstanceUID for header in self.evidence)
 
-    def common(self, kind: int, part: str = "") -> dict[str, Any]:
-        """Return what every object of highdicom is given; `part` tells it from others of its kind."""
+    def common(self, kind: int, part: str = "", number: int = 0) -> dict[str, Any]:
+        """Return what every object of highdicom is given.
+
+        Args:
+            kind: Of the object.
+            part: What tells it from others of its kind, where there are several.
+            number: How many of its kind come before it.
+        """
         return {
             "series_instance_uid": self.series_uid(kind),
             "series_number": kind,
             "sop_instance_uid": self.instance_uid(kind, part),
-            "instance_number": self._number,
+            "instance_number": self._number + number,
             "series_description": f"{MANUFACTURER}: {_DESCRIPTIONS[kind]}",
             "manufacturer": MANUFACTURER,
             "manufacturer_model_name": self.identity.name[:64],
             "software_versions": [__version__, self.identity.version],
             "device_serial_number": self.identity.sha256[:64],
+            "specific_character_set": None,  # highdicom knows not all of them: it is set when the object is made
             "coding_schemes": [private_scheme()],
             "contributing_equipment": [self.equipment()],
         }
@@ -189,11 +211,4 @@ def context_of(analysed: Analysed, identity: ModelIdentity, options: ResultOptio
     Raises:
         DataError: If one is not a DICOM image that results can refer to.
     """
-    headers: dict[Path, Dataset] = {}
-    seen: set[str] = set()
-    for path in analysed.sources:
-        header = read_header(path)
-        if header.SOPInstanceUID not in seen:
-            seen.add(header.SOPInstanceUID)
-            headers[path] = header
-    return Context(analysed, identity, options, headers)
+    return Context(analysed, identity, options, {path: read_header(path) for path in analysed.sources})

@@ -46,7 +46,10 @@ def make_results(analysed: Analysed, identity: ModelIdentity, options: ResultOpt
     context = context_of(analysed, identity, options)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The string .* is unlikely to represent", UserWarning)
-        return _made(context, options)
+        made = _made(context, options)
+    for one in made:
+        _write_in(one, context.character_set)
+    return made
 
 
 def _made(context: Context, options: ResultOptions) -> list[Dataset]:
@@ -77,11 +80,18 @@ def write_results(datasets: Iterable[Dataset], folder: str | os.PathLike) -> lis
     return paths
 
 
+def _write_in(dataset: Dataset, character_set: str | list[str] | None) -> None:
+    """Let an object be written in a character set, None for the Standard's own (ASCII)."""
+    dataset.pop("SpecificCharacterSet", None)
+    if character_set is not None:
+        dataset.SpecificCharacterSet = character_set
+
+
 def _maps(context: Context) -> list[Dataset]:
     made: list[Dataset] = []
-    for heatmap in context.heatmaps:
+    for number, heatmap in enumerate(context.heatmaps):
         if has_place(context.headers[heatmap.source]):
-            made.append(saliency_map(context, heatmap))
+            made.append(saliency_map(context, heatmap, number))
             if salient_pixels(context, heatmap).any():
-                made.append(salient_regions(context, heatmap))
+                made.append(salient_regions(context, heatmap, number))
     return made

@@ -16,8 +16,14 @@ from lungscan_monai.results.laterality import take_over_body_part
 from lungscan_monai.saliency.overlay import resize_map
 
 
-def saliency_map(context: Context, heatmap: Heatmap) -> ParametricMap:
-    """Return the map of one heatmap, whose source says where it lies; float32 in [0, 1], as large as the slice."""
+def saliency_map(context: Context, heatmap: Heatmap, number: int = 0) -> ParametricMap:
+    """Return the map of one heatmap; float32 in [0, 1], as large as the slice.
+
+    Args:
+        context: The answer.
+        heatmap: Its source says where it lies.
+        number: How many maps of the answer come before it.
+    """
     source = context.headers[heatmap.source]
     values = np.clip(resize_map(heatmap.saliency, (source.Rows, source.Columns)), 0, 1)
     label = heatmap.label.replace("_", " ")
@@ -38,7 +44,7 @@ def saliency_map(context: Context, heatmap: Heatmap) -> ParametricMap:
         voi_lut_transformations=[VOILUTTransformation(window_center=0.5, window_width=1.0)],
         content_label="SALIENCY",
         content_description=f"Where the model looked for {label} ({heatmap.method})"[:64],
-        **context.common(MAP, heatmap.label),
+        **context.common(MAP, heatmap.label, number),
     )
     take_over_body_part(made, source)
     return made

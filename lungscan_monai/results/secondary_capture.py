@@ -7,7 +7,6 @@ from highdicom.sc import SCImage
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from lungscan_monai.inference.studies import Heatmap
 from lungscan_monai.results import codes
 from lungscan_monai.results.context import PICTURE, Context
 from lungscan_monai.results.laterality import take_over_body_part
@@ -33,16 +32,17 @@ def captures(context: Context) -> list[SCImage]:
     if context.is_refusal:
         return [_capture(context, _with_words(context, None, ""), None)]
     if context.heatmaps:
-        return [_of_heatmap(context, heatmap) for heatmap in context.heatmaps]
+        return [_of_heatmap(context, number) for number in range(len(context.heatmaps))]
     (header,) = context.shown
     path = next(path for path, other in context.headers.items() if other is header)
     return [_capture(context, _with_words(context, image_alone(path), ""), header, "plain")]
 
 
-def _of_heatmap(context: Context, heatmap: Heatmap) -> SCImage:
+def _of_heatmap(context: Context, number: int) -> SCImage:
+    heatmap = context.heatmaps[number]
     shown = f"Colour: where the model looked for {heatmap.label.replace('_', ' ')} ({heatmap.method})."
     pixels = _with_words(context, image_with_heatmap(heatmap), shown)
-    return _capture(context, pixels, context.headers[heatmap.source], heatmap.label)
+    return _capture(context, pixels, context.headers[heatmap.source], heatmap.label, number)
 
 
 def _with_words(context: Context, picture: np.ndarray | None, shown: str) -> np.ndarray:
@@ -53,7 +53,7 @@ def _with_words(context: Context, picture: np.ndarray | None, shown: str) -> np.
     return captioned(picture, decision_sentence(analysed.answer), lines, warning)
 
 
-def _capture(context: Context, pixels: np.ndarray, header: Dataset | None, part: str = "") -> SCImage:
+def _capture(context: Context, pixels: np.ndarray, header: Dataset | None, part: str = "", number: int = 0) -> SCImage:
     """Make the object; the header is that of the image in the picture."""
     source = context.evidence[0] if header is None else header
     image = SCImage(
@@ -64,7 +64,7 @@ def _capture(context: Context, pixels: np.ndarray, header: Dataset | None, part:
         patient_orientation=_PLACEHOLDER,
         study_instance_uid=source.StudyInstanceUID,
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        **context.common(PICTURE, part),
+        **context.common(PICTURE, part, number),
     )
     image.copy_patient_and_study_information(source)
     image.PatientOrientation = [] if header is None else patient_orientation(header)

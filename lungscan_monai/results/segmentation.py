@@ -21,8 +21,14 @@ def salient_pixels(context: Context, heatmap: Heatmap) -> np.ndarray:
     return (resize_map(heatmap.saliency, (source.Rows, source.Columns)) >= SALIENT).astype(np.uint8)
 
 
-def salient_regions(context: Context, heatmap: Heatmap) -> Segmentation:
-    """Return the segmentation of one heatmap, whose source says where it lies and which has salient pixels."""
+def salient_regions(context: Context, heatmap: Heatmap, number: int = 0) -> Segmentation:
+    """Return the segmentation of one heatmap.
+
+    Args:
+        context: The answer.
+        heatmap: Its source says where it lies, and some of its pixels are salient.
+        number: How many segmentations of the answer come before it.
+    """
     identity, label = context.identity, heatmap.label.replace("_", " ")
     algorithm = AlgorithmIdentificationSequence(
         name=identity.name[:64],
@@ -47,5 +53,5 @@ def salient_regions(context: Context, heatmap: Heatmap) -> Segmentation:
         segment_descriptions=[segment],
         content_label="SALIENT",
         content_description=f"Saliency of {label} from {SALIENT:g} on"[:64],
-        **context.common(SEGMENTATION, heatmap.label),
+        **context.common(SEGMENTATION, heatmap.label, number),
     )

@@ -49,13 +49,13 @@ def percent(share: float, digits: int = 1) -> str:
 def model_sentences(analysed: Analysed, identity: ModelIdentity) -> list[str]:
     """Return what a reader must know of the model, and of the series."""
     scale = "are calibrated" if identity.calibrated else "are the network's own, not calibrated"
-    told = [
-        f"{identity.title}. Model {identity.name} {identity.version}, weights {identity.sha256[:12]}.",
-        f"Probabilities {scale}.",
-    ]
+    told = [f"{identity.title}. Model {identity.name} {identity.version}, weights {identity.sha256[:12]}."]
+    if isinstance(analysed.answer, Prediction):
+        told.append(f"Probabilities {scale}.")
     if analysed.series is not None:
         told.append(_series_sentence(analysed))
-    return [*told, f"{NOT_FOR_DIAGNOSIS}. {identity.intended_use}"]
+    stated = NOT_FOR_DIAGNOSIS.lower() in identity.intended_use.lower()
+    return [*told, identity.intended_use if stated else f"{NOT_FOR_DIAGNOSIS}. {identity.intended_use}"]
 
 
 def _threshold(identity: ModelIdentity, label: str) -> str:
