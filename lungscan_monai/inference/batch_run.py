@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from lungscan_monai import __version__
-from lungscan_monai.errors import ConfigError, DataError, OutputError
-from lungscan_monai.inference.batch import FolderRun, Show
+from lungscan_monai.errors import ConfigError, OutputError
+from lungscan_monai.inference.batch import Engine, FolderRun, Show
 from lungscan_monai.inference.batch_tables import write_tables
 from lungscan_monai.inference.case_model import CaseModel
+from lungscan_monai.inference.engines.local import LocalEngine
+from lungscan_monai.inference.engines.on_ray import Cluster, Opening, RayEngine
+from lungscan_monai.inference.folders import Folder, FolderOnDisk, folder_at
 from lungscan_monai.inference.ledger import DONE, FOUND, LEDGER_NAME, Ledger
-from lungscan_monai.inference.opening import open_model, reading
+from lungscan_monai.inference.opening import open_model
 from lungscan_monai.inference.pseudonyms import Pseudonyms, load_key, own_key
 from lungscan_monai.model_files import CALIBRATION_NAME, INPUT_CHECK_NAME, OPERATING_POINTS_NAME
 from lungscan_monai.storage import require_writable, sha256_file, write_json
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from lungscan_monai.inference.batch_report import Labels
 
 SUMMARY = "summary.json"
+ENGINES = ("local", "ray")
+"""What brings the files through the model."""
+
 _LOCK = ".lock"
 _FITTED = (CALIBRATION_NAME, OPERATING_POINTS_NAME, INPUT_CHECK_NAME)
 
@@ -47,9 +53,12 @@ class BatchSettings:
         key: File with the key of the pseudonyms; None makes one in the output folder.
         labels: Table of reference labels, None without an evaluation.
         resume: Whether a run that is there is to go on.
+        engine: One of :data:`ENGINES`; both give the same, and one goes on with what the other began.
+        ray_address: Of the Ray cluster; None starts Ray on this machine.
+        model_cores: Processors of each copy of the model on a Ray cluster without GPU.
 
     Raises:
-        ConfigError: If a number is not above 0, or a key is given for nothing.
+        ConfigError: If a number is not above 0, there is no such engine, or something is given for nothing.
     """
 
     batch_size: int = 16
@@ -62,10 +71,20 @@ class BatchSettings:
     key: Path | None = None
     labels: Path | None = None
     resume: bool = False
+    engine: str = "local"
+    ray_address: str | None = None
+    model_cores: int = 1
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or (self.workers is not None and self.workers < 1):
-            raise ConfigError(f"batch size {self.batch_size} and workers {self.workers} must be at least 1")
+        if min(self.batch_size, self.model_cores) < 1 or (self.workers is not None and self.workers < 1):
+            raise ConfigError(
+                f"batch size {self.batch_size}, workers {self.workers} and model cores {self.model_cores} must be at "
+                "least 1"
+            )
+        if self.engine not in ENGINES:
+            raise ConfigError(f"there is no engine {self.engine!r}; expected one of {', '.join(ENGINES)}")
+        if self.engine != "ray" and self.ray_address is not None:
+            raise ConfigError("an address of Ray was given, but Ray is not to be used; add engine ray")
         if self.key is not None and not self.deidentify:
             raise ConfigError(
                 "a key was given, but nothing is to be pseudonymised; add deidentify, or leave out the key"
@@ -83,7 +102,7 @@ def run_batch(
 
     Args:
         bundle_root: The bundle.
-        folder: Read only.
+        folder: Read only; a path, or a URL that fsspec knows (``s3://bucket/archive``).
         output: Gets `predictions.csv`, `predictions.jsonl`, `rejects.csv`, `series.csv`, `summary.json`, `heatmaps/`,
             `evaluation/`, and the ledger.
         settings: How; the usual way if None.
@@ -97,10 +116,11 @@ def run_batch(
         OutputError: If the output cannot be written, or belongs to another run; what was recorded stays.
         ConfigError: If a setting is wrong.
         CheckpointError: If there is no trained model, or it is damaged.
+        MissingDependencyError: If the engine, or the store that the folder lies in, needs a package.
+        NetworkError: If the store or the cluster cannot be reached, or is lost; what was recorded stays.
     """
-    folder, output, settings = Path(folder), Path(output), settings or BatchSettings()
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder")
+    output, settings = Path(output), settings or BatchSettings()
+    folder = folder_at(folder, output)
     require_writable(output)
     with _only_run(output), Ledger(output) as ledger:
         recorded = ledger.settings()
@@ -113,9 +133,7 @@ def run_batch(
         labels = _labels(settings, folder, bundle_root, pseudonyms)
         model = _model(bundle_root, settings, recorded)
         ledger.begin(_identity(Path(bundle_root), folder, model, settings, pseudonyms))
-        workers = settings.workers or os.cpu_count() or 1
-        with reading(bundle_root, model, workers) as read:
-            FolderRun(model, read, folder, output, ledger, workers, pseudonyms).run(show)
+        FolderRun(folder, output, ledger, pseudonyms).run(_engine(bundle_root, folder, model, settings), show)
         write_tables(ledger, model, output)
         report = None if labels is None else labels.evaluate(ledger, model, output)
         summary = _summary(ledger, model, report)
@@ -162,25 +180,50 @@ def _pseudonyms(output: Path, settings: BatchSettings) -> Pseudonyms | None:
 
 
 def _labels(
-    settings: BatchSettings, folder: Path, bundle_root: str | os.PathLike, pseudonyms: Pseudonyms | None
+    settings: BatchSettings, folder: Folder, bundle_root: str | os.PathLike, pseudonyms: Pseudonyms | None
 ) -> Labels | None:
     if settings.labels is None:
         return None
+    if not isinstance(folder, FolderOnDisk):
+        raise ConfigError("labels name files of a folder on a disk; leave them out, and evaluate predictions.csv")
     from lungscan_monai.inference.batch_report import read_labels  # figures and statistics, for those who want them
 
-    return read_labels(settings.labels, folder, load_task(bundle_root), pseudonyms)
+    return read_labels(settings.labels, folder.root, load_task(bundle_root), pseudonyms)
 
 
 def _model(bundle_root: str | os.PathLike, settings: BatchSettings, recorded: dict[str, Any]) -> CaseModel:
-    """Load the model; a run that goes on takes the backend that it began with, where it may choose."""
+    """Load the model; a run that goes on takes the backend that it began with, where it may choose.
+
+    One that was chosen is opened again by its name, as it will be when the run goes on and as every actor opens it: the
+    lightest way with a backend and the way that chose it may differ in the last bits.
+    """
+    how = settings.batch_size, settings.check_inputs, settings.explain
     backend, precision = settings.backend, settings.precision
-    if backend == "auto" and recorded:
+    if backend == "auto":
+        if not recorded:
+            chosen = open_model(bundle_root, backend, precision, *how).backend
+            recorded = {"backend": chosen.name, "computed_in": chosen.precision}
         backend, precision = recorded["backend"], recorded["computed_in"]
-    return open_model(bundle_root, backend, precision, settings.batch_size, settings.check_inputs, settings.explain)
+    return open_model(bundle_root, backend, precision, *how)
+
+
+def _engine(bundle_root: str | os.PathLike, folder: Folder, model: CaseModel, settings: BatchSettings) -> Engine:
+    if settings.engine == "local":
+        return LocalEngine(bundle_root, folder, model, settings.workers or os.cpu_count() or 1)
+    opening = Opening(
+        str(Path(bundle_root).absolute()),
+        model.model_sha256,
+        model.backend.name,
+        model.backend.precision,
+        settings.batch_size,
+        settings.check_inputs,
+        settings.explain,
+    )
+    return RayEngine(opening, folder, Cluster(settings.ray_address, settings.workers, settings.model_cores))
 
 
 def _identity(
-    root: Path, folder: Path, model: CaseModel, settings: BatchSettings, pseudonyms: Pseudonyms | None
+    root: Path, folder: Folder, model: CaseModel, settings: BatchSettings, pseudonyms: Pseudonyms | None
 ) -> dict[str, Any]:
     """Return all that the results depend on, but for the files themselves; no name of the folder."""
     models = root / "models"
@@ -197,7 +240,7 @@ def _identity(
         "check_inputs": settings.check_inputs,
         "explain": settings.explain,
         "pseudonyms": pseudonyms and pseudonyms.fingerprint,
-        "folder": hashlib.sha256(os.fsencode(folder.resolve())).hexdigest(),
+        "folder": folder.identity,
         "version": __version__,
     }
 

@@ -17,7 +17,7 @@ from small_bundle import mixed_folder, small_bundle, write_image, write_png
 
 from lungscan_monai.errors import CheckpointError, ConfigError, DataError, OutputError
 from lungscan_monai.fitted import save_calibration, save_input_check, save_operating_points
-from lungscan_monai.inference import batch
+from lungscan_monai.inference import batch, composing
 from lungscan_monai.inference.batch_run import BatchSettings, run_batch
 from lungscan_monai.inference.case_model import CaseModel
 from lungscan_monai.inference.predictor import Predictor
@@ -287,14 +287,14 @@ def test_a_name_that_is_no_text_is_taken(bundle, tmp_path):
 
 
 def test_many_files_that_are_no_images_are_recorded_in_parts(bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "_OUTCOMES_AT_ONCE", 3)
+    monkeypatch.setattr(composing, "BATCHES_OF_A_PORTION", 2)
     monkeypatch.setattr(batch, "_FOUND_AT_ONCE", 2)
     (tmp_path / "in").mkdir()
     for number in range(8):
         (tmp_path / "in" / f"{number}.txt").write_text("text", encoding="utf-8")
     calls = []
     run_batch(bundle, tmp_path / "in", tmp_path / "out", BatchSettings(**SMALL), lambda *given: calls.append(given))
-    assert calls == [(3, 8), (6, 8), (8, 8)]
+    assert calls == [(4, 8), (8, 8), (8, 8)]
 
 
 @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"workers": 0}, {"key": Path("key")}])
