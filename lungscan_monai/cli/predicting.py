@@ -13,6 +13,7 @@ import typer
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
 from lungscan_monai.cli.model_options import Backend, CheckInputs, Precision, TrainedBundle
+from lungscan_monai.cli.result_files import analysed, require_dicom, result_files, write_result_files
 from lungscan_monai.errors import BackendError, CheckpointError, ConfigError, ReadError
 from lungscan_monai.gate.limits import Limits
 from lungscan_monai.spreadsheets import guarded_cell
@@ -38,6 +39,10 @@ def predict(
     backend: Backend = "torch",
     precision: Precision = "float32",
     limit: Limit = None,
+    dicom_out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write DICOM reports, pictures and maps of the answers.")
+    ] = None,
+    fhir: Annotated[bool, typer.Option("--fhir", help="Write FHIR reports beside them.")] = False,
     json_: Json = False,
 ) -> None:
     """Apply a trained model to image files.
@@ -48,6 +53,8 @@ def predict(
     The backends onnx and openvino run an export of the model, which is made once. auto takes the fastest of those
     installed. A backend whose answers are not those of torch in float32 is refused.
 
+    With --dicom-out there is one answer for each radiograph and one for each CT series, and DICOM objects of each.
+
     Examples:
 
     lungscan predict runs/pneumonia chest.dcm
@@ -57,32 +64,51 @@ def predict(
     lungscan predict runs/pneumonia images/ --backend auto
 
     lungscan predict runs/pneumonia mosaic.png --limit pixels=200000000
+
+    lungscan predict runs/pneumonia study/ --dicom-out results --fhir
     """
     limits = Limits().changed(limit or ())
+    wanted = result_files(dicom_out, fhir)
     root = find_bundle(bundle)
     require_model(root)
     if output is not None:
         require_writable(output.absolute().parent)
+    written: list[str] = []
     with working():
-        predictor = _answering(root, check_inputs, backend, precision)
-        predictor.limits = limits
         paths = _expanded(files)
-        answers: list[dict[str, Any]] = []
-        with progress("predict") as show:
-            for start in range(0, len(paths), predictor.batch_size):
-                answers += map(asdict, predictor.predict(paths[start : start + predictor.batch_size]))
-                show(len(answers), len(paths))
+        if wanted is None:
+            predictor = _answering(root, check_inputs, backend, precision)
+            predictor.limits = limits
+            answers = _answers(predictor, paths)
+        else:
+            require_dicom(paths)
+            predictor, found = analysed(root, paths, check_inputs, backend, precision, limits)
+            written, without = write_result_files(predictor, found, wanted)
+            answers = [*(asdict(one.answer) for one in found), *without]
     rejects = [answer for answer in answers if "code" in answer]
     predictions = [answer for answer in answers if "code" not in answer]
     if output is not None:
         write_text(output, _csv(predictor.task.label_names, predictions, rejects))
     if json_:
         facts = {**_model_facts(predictor), "backend": predictor.backend_facts}
-        print_json({**facts, "predictions": predictions, "rejects": rejects})
+        results = {} if wanted is None else {"results": written}
+        print_json({**facts, "predictions": predictions, "rejects": rejects, **results})
     elif predictions:
         print_table(*_table(predictor.task.label_names, predictions))
     _say_threshold(predictor)
+    if wanted is not None:
+        say(f"{len(written)} result files: {wanted.folder}")
     _end(rejects)
+
+
+def _answers(predictor: Answering, paths: list[Path]) -> list[dict[str, Any]]:
+    """Return the answer for each file."""
+    answers: list[dict[str, Any]] = []
+    with progress("predict") as show:
+        for start in range(0, len(paths), predictor.batch_size):
+            answers += map(asdict, predictor.predict(paths[start : start + predictor.batch_size]))
+            show(len(answers), len(paths))
+    return answers
 
 
 @guarded("The explanations written so far stay; give the same command again.")
