@@ -1,4 +1,4 @@
-"""What tests of the node need: studies to send, an archive that records what comes and can misbehave, a node's process."""
+"""What tests of the node need: studies to send, an archive that records and can misbehave, a node's process."""
 
 from __future__ import annotations
 

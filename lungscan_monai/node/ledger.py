@@ -266,13 +266,20 @@ class NodeLedger:
             return [self._job(job.id) for job in jobs]
 
     def analysed(self, job: int, results: Iterable[Result]) -> None:
-        """Record a job's results, which are on the disk, and let them be sent."""
+        """Record a job's results, which are on the disk, and let them be sent.
+
+        One that another job has made already is sent as that one has it: archives compare what comes under one UID.
+        """
         now = time.time()
         with self._transaction():
             self._run("DELETE FROM results WHERE job = ?", job)
             count = 0
             for result in results:
-                self._run("INSERT OR REPLACE INTO results VALUES (?, ?, ?, 0)", job, result.sop, result.file)
+                self._run(
+                    "INSERT OR REPLACE INTO results VALUES (?1, ?2, COALESCE((SELECT file FROM results JOIN jobs "
+                    "ON id = job WHERE sop = ?2 AND kept ORDER BY job LIMIT 1), ?3), 0)",
+                    *(job, result.sop, result.file),
+                )
                 count += 1
             self._run(
                 "UPDATE jobs SET state = ?, attempts = 0, due = ?, reason = NULL, changed = ?, results = ? "
@@ -344,6 +351,12 @@ class NodeLedger:
         """Let the jobs wait that a node was working on when it ended; return how many."""
         with self._transaction():
             return self._run("UPDATE jobs SET state = ? WHERE state = ?", WAITING, WORKING).rowcount
+
+    def release(self, jobs: Iterable[int]) -> None:
+        """Let jobs wait again, those of them that are still being worked on."""
+        with self._transaction():
+            for job in jobs:
+                self._run("UPDATE jobs SET state = ? WHERE id = ? AND state = ?", WAITING, job, WORKING)
 
     def retry(self, study: str | None = None) -> tuple[int, int]:
         """Let what failed be tried again from where it failed, and ask the rules again about what they left.

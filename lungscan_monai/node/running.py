@@ -87,14 +87,15 @@ class Node:
             audit.write("node started", EXECUTE, SUCCESS, "node")
             stack.callback(audit.write, "node stopped", EXECUTE, SUCCESS, "node")
             metrics = NodeMetrics(store, ledger)
-            process = AnalysisProcess(Orders(self._bundles, settings.analysis, settings.results))
-            process.start()
-            stack.callback(process.close)
+            ledger.recover()
             sending = Sending(settings.retries, store, ledger, audit, self._peer, metrics.delivered)
-            working = Working(settings, store, ledger, audit, process, metrics.analysed, sending.wake)
-            completing = Completing(settings, store, ledger, audit, working.wake)
+            working = [
+                Working(settings, store, ledger, audit, process, metrics.analysed, sending.wake)
+                for process in self._processes(stack)
+            ]
+            completing = Completing(settings, store, ledger, audit, lambda: [one.wake() for one in working])
             intake = Intake(store, ledger, audit, settings.keep.min_free_bytes)
-            self._loops: list[Loop] = [sending, working, completing, Tidying(settings.keep, store, ledger)]
+            self._loops: list[Loop] = [sending, *working, completing, Tidying(settings.keep, store, ledger)]
             if settings.polling is not None:
                 self._loops.append(Fetching(settings.polling, store, intake))
             for loop in self._loops:
@@ -110,12 +111,21 @@ class Node:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def _processes(self, stack: ExitStack) -> list[AnalysisProcess]:
+        orders = Orders(self._bundles, self._settings.analysis, self._settings.results)
+        processes = [AnalysisProcess(orders) for _ in range(self._settings.analysis.processes)]
+        for process in processes:
+            process.start()
+            stack.callback(process.close)
+        return processes
+
     def health(self) -> dict[str, bool]:
         """Return what is well, by name."""
+        names = {loop.name for loop in self._loops}
         return {
             "listening": self._listener is None or self._listener.is_alive,
             "disk": self._store.free_bytes() >= self._settings.keep.min_free_bytes,
-            **{loop.name: loop.is_alive for loop in self._loops},
+            **{name: all(loop.is_alive for loop in self._loops if loop.name == name) for name in sorted(names)},
         }
 
     def check(self) -> None:

@@ -118,7 +118,8 @@ class Analysis:
         backend: What runs the networks.
         precision: ``float32`` or ``bfloat16``.
         batch_size: Images in one pass of a network, and images of small studies that are taken together.
-        workers: Processes that read files; one for each processor if None.
+        processes: Analysis processes, each with models of its own.
+        workers: Processes that read files for each of them; one for each processor if None.
         explain: Whether results show where the model looked.
         check_inputs: Whether images unlike the validation cases are answered with "not assessable".
         attempts: How often a study is tried before it has failed.
@@ -131,6 +132,7 @@ class Analysis:
     backend: str = "torch"
     precision: str = "float32"
     batch_size: int = 16
+    processes: int = 1
     workers: int | None = None
     explain: bool = True
     check_inputs: bool = True
@@ -138,7 +140,7 @@ class Analysis:
     seconds: float = 1800.0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "workers", "attempts", "seconds"):
+        for name in ("batch_size", "processes", "workers", "attempts", "seconds"):
             if getattr(self, name) is not None:
                 check_above(name, getattr(self, name), 0)
 

@@ -19,7 +19,7 @@ Observe = Callable[[float], None]
 
 
 class Working(Loop):
-    """Gives jobs to the analysis process.
+    """Gives jobs to one analysis process; there may be several loops, each with a process of its own.
 
     Args:
         settings: How often a job is tried.
@@ -45,7 +45,7 @@ class Working(Loop):
         self._settings, self._store, self._ledger, self._audit = settings, store, ledger, audit
         self._process, self._observe, self._wake = process, observe, wake
         self._chance = random.Random()
-        self._claimed = True  # what was claimed and never recorded, by a node before or by a step that failed
+        self._claimed: dict[int, Job] = {}  # after a step that failed: what of it was not recorded
 
     def interrupt(self) -> None:
         """Kill the analysis process: its job waits for the next start."""
@@ -54,13 +54,13 @@ class Working(Loop):
     def step(self) -> bool:
         """Work on the next jobs, if there are any."""
         if self._claimed:
-            self._ledger.recover()
-        self._claimed = True
-        jobs = {job.id: job for job in self._ledger.claim_waiting(self._settings.analysis.batch_size)}
-        if jobs:
-            self._work(jobs)
-        self._claimed = False
-        return bool(jobs)
+            self._ledger.release(self._claimed)
+        self._claimed = {job.id: job for job in self._ledger.claim_waiting(self._settings.analysis.batch_size)}
+        found = bool(self._claimed)
+        if found:
+            self._work(self._claimed)
+        self._claimed = {}
+        return found
 
     def _work(self, jobs: dict[int, Job]) -> None:
         assignments = [
