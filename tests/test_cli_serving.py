@@ -23,7 +23,7 @@ def root(tmp_path_factory):
     return small_bundle(tmp_path_factory.mktemp("bundle"))
 
 
-@pytest.mark.parametrize("verb", ["serve"])
+@pytest.mark.parametrize("verb", ["serve", "demo"])
 def test_what_is_open_to_a_network_needs_a_token(root, tmp_path, verb):
     open_ = CliRunner().invoke(app, [verb, str(root), "--host", "0.0.0.0"])
     assert open_.exit_code == 4 and "--token-file" in open_.output
@@ -33,7 +33,7 @@ def test_what_is_open_to_a_network_needs_a_token(root, tmp_path, verb):
     assert refused.exit_code == 4 and "16 characters" in refused.output
 
 
-@pytest.mark.parametrize("verb", ["serve"])
+@pytest.mark.parametrize("verb", ["serve", "demo"])
 def test_a_bundle_without_a_model_is_said_to_be_so(verb):
     refused = CliRunner().invoke(app, [verb, "kidney_ct_classification"])
     assert refused.exit_code == 6 and "lungscan train" in refused.output

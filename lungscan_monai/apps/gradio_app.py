@@ -38,6 +38,15 @@ MAX_FILE_BYTES = 2**28
 """Of one upload."""
 
 _SESSIONS = 64  # pages that may be open at a time; beyond, the one that was opened first is forgotten
+_DARK_UNLESS_CHOSEN = """() => {
+  if (!new URLSearchParams(location.search).get("__theme")) document.body.classList.add("dark");
+}"""
+_STYLE = """
+#answers .ls-bars { margin: .6rem 0 1.6rem; padding: 0; }
+#answers .ls-bars li { list-style: none; }
+#answers .ls-table { margin-bottom: 1.2rem; }
+#answers th, #answers td { border: none; border-bottom: 1px solid #7d889455; }
+"""
 _ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
@@ -226,8 +235,8 @@ def build_page(page: DemoPage, language: str = "en") -> gr.Blocks:
                     0, 100, 45, step=5, label=words("app.explain.opacity"), visible=False, elem_id="opacity"
                 )
             with gr.Column(scale=3):
-                answers = gr.HTML(paragraph(words("app.nothing_yet")), elem_id="answers")
                 heatmap = gr.HTML(elem_id="heatmap")
+                answers = gr.HTML(paragraph(words("app.nothing_yet")), elem_id="answers")
         private = {"api_visibility": "private", "show_progress": "minimal"}
         asked, looked = [files, model, chosen_language], [case, label, opacity, chosen_language]
         for trigger in (files.change, model.change, chosen_language.change):
@@ -289,7 +298,9 @@ def running(
                 auth=None if token is None else lambda _, given: is_token(given, token),
                 theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
                 max_file_size=MAX_FILE_BYTES,
-                footer_links=["api"],
+                js=_DARK_UNLESS_CHOSEN,
+                css=_STYLE,
+                footer_links=["api", "settings"],
                 prevent_thread_lock=True,
                 quiet=True,
                 share=False,
