@@ -61,6 +61,8 @@ class TaskSpec:
         num_channels: Channels of the network's input.
         modalities: DICOM `Modality` values that the model was made for.
         intended_use: What the model may be used for, one or two sentences.
+        views: Views of radiographs that the model was made for (`PA`, `AP` ...); empty where any will do.
+        is_of_the_trunk: Whether it looks at an organ of the trunk, which no picture of the head or a limb shows.
         label_codes: One for each label, in their order; empty gives each a private one made of its name.
 
     Raises:
@@ -77,6 +79,8 @@ class TaskSpec:
     modalities: tuple[str, ...]
     intended_use: str
     label_codes: tuple[LabelCode, ...] = ()
+    views: tuple[str, ...] = ()
+    is_of_the_trunk: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -165,5 +169,7 @@ def _task_from_metadata(name: str, metadata: dict[str, Any]) -> TaskSpec:
         num_channels=int(image["num_channels"]),
         modalities=tuple(metadata["dicom_modalities"]),
         intended_use=metadata["intended_use"],
+        views=tuple(metadata.get("dicom_views", ())),
+        is_of_the_trunk=bool(metadata.get("is_of_the_trunk", False)),
         label_codes=tuple(LabelCode(**codes[one]) if one in codes else private_code(one) for one in label_names),
     )

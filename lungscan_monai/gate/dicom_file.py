@@ -41,6 +41,7 @@ _TEXTS = {
     "sop_class": 0x00080016,
     "sop_instance": 0x00080018,
     "modality": 0x00080060,
+    "intent": 0x00080068,
     "body_part": 0x00180015,
     "view_position": 0x00185101,
     "study": 0x0020000D,
@@ -55,7 +56,8 @@ _NUMBERS = {
     "bits_allocated": 0x00280100,
     "bits_stored": 0x00280101,
 }
-_WANTED = frozenset((*_TEXTS.values(), *_NUMBERS.values()))
+_VIEW_CODES = 0x00540220
+_WANTED = frozenset((*_TEXTS.values(), *_NUMBERS.values(), _VIEW_CODES))
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 _BITS = (1, 8, 16, 32, 64)
 
@@ -71,6 +73,7 @@ class DicomHeader:
         series: Series instance UID.
         transfer_syntax: Transfer syntax UID, that of the encoding found if the file has none.
         modality: ``CT``, ``CR``, ``DX`` ...
+        intent: ``FOR PRESENTATION`` or ``FOR PROCESSING``.
         body_part: Body part examined.
         view_position: ``PA``, ``AP``, ``LL`` ...
         photometric: Photometric interpretation.
@@ -80,6 +83,7 @@ class DicomHeader:
         samples: Samples per pixel.
         bits_allocated: Bits for each sample in the file.
         bits_stored: Bits that count among them.
+        has_view_codes: Whether there is a `ViewCodeSequence`.
     """
 
     sop_class: str
@@ -88,6 +92,7 @@ class DicomHeader:
     series: str
     transfer_syntax: str
     modality: str
+    intent: str
     body_part: str
     view_position: str
     photometric: str
@@ -97,6 +102,7 @@ class DicomHeader:
     samples: int
     bits_allocated: int
     bits_stored: int
+    has_view_codes: bool
 
 
 def begins_like_dicom(head: bytes) -> bool:
@@ -179,7 +185,8 @@ def _checked(found: Elements, texts: dict[str, str], syntax: str, name: str, lim
     frames = texts["frames"] or "1"
     if len(frames) > _LONGEST_INTEGER or not frames.removeprefix("+").isdecimal():
         raise ReadError(name, "malformed", "NumberOfFrames is no integer")
-    header = DicomHeader(**(texts | numbers | {"frames": int(frames) or 1, "transfer_syntax": syntax}))
+    others = {"frames": int(frames) or 1, "transfer_syntax": syntax, "has_view_codes": _VIEW_CODES in found.values}
+    header = DicomHeader(**(texts | numbers | others))
     limits.check_image(name, header.rows, header.columns, header.samples, header.frames)
     if header.bits_allocated not in _BITS:
         raise ReadError(name, "malformed", f"BitsAllocated is {header.bits_allocated}, expected one of {_BITS}")

@@ -30,7 +30,7 @@ class Elements:
     """What a walk found.
 
     Args:
-        values: Tag -> raw value of the elements asked for, at the top of the data set.
+        values: Tag -> raw value of the elements asked for, at the top of the data set; empty for a sequence.
         pixels: Tag of the pixel data, None without any.
         pixel_bytes: Their length; of encapsulated ones that of all fragments.
         fragments: Number of fragments after the offset table; None if the pixel data are not encapsulated.
@@ -166,6 +166,8 @@ class ElementWalk:
 
     def _element(self, inner: _Open) -> None:
         tag, vr, length = self._element_header(inner)
+        if len(self._open) == 1 and tag in self._wanted:
+            self._found.values[tag] = b""
         if tag == _ITEM_END and inner.end is None and len(self._open) > 1:
             self._open.pop()
         elif tag >> 16 == 0xFFFE:

@@ -17,10 +17,11 @@ import numpy as np
 from lungscan_monai.data.references import split_reference
 from lungscan_monai.errors import LungScanError, ReadError
 from lungscan_monai.fitted import load_calibration, load_input_check, load_operating_points
-from lungscan_monai.gate.admitting import admit
+from lungscan_monai.gate.admitting import Admitted, admit
 from lungscan_monai.gate.limits import Limits
 from lungscan_monai.inference.backends.agreement import Judged
 from lungscan_monai.inference.backends.base import Backend
+from lungscan_monai.inference.image_facts import facts_of
 from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD, leading_labels
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.task import TaskSpec
@@ -135,7 +136,9 @@ class Answering(ABC):
         images: dict[int, np.ndarray] = {}
         for position, case in enumerate(cases):
             try:
-                self._admit(case)
+                if unfit := self._why_not_assessable(case):
+                    answers[position] = Reject(case, *unfit)
+                    continue
                 images[position] = self._prepared(case)
             except LungScanError as error:
                 answers[position] = _reject(case, error)
@@ -147,9 +150,12 @@ class Answering(ABC):
                 answers[position] = Reject(case, NOT_ASSESSABLE, reason) if reason else self.prediction(case, row)
         return [answers[position] for position in range(len(cases))]
 
-    def _admit(self, case: str) -> None:
+    def _admit(self, case: str) -> Admitted:
         """Let a file through the gate, or raise the ReadError that it is turned away with."""
-        admit(split_reference(case)[0], self.limits)
+        return admit(split_reference(case)[0], self.limits)
+
+    def _why_not_assessable(self, case: str) -> tuple[str, str] | None:
+        return facts_of(split_reference(case)[0], self._admit(case)).why_not_assessable(self.task)
 
     def _reasons(self, features: np.ndarray) -> list[str | None]:
         """Say for each case why it cannot be assessed; None where it can."""

@@ -93,6 +93,16 @@ def test_every_file_passes_the_gate_first_and_a_bomb_is_a_reject(predictor, imag
     assert predictor.predict(images[:1])[0].code == "too-large"
 
 
+def test_a_picture_that_the_model_was_not_made_for_gets_a_reason_and_no_answer(predictor, images, write_dicom):
+    stored = np.arange(2000, dtype=np.uint16).reshape(40, 50)
+    frontal = write_dicom("frontal.dcm", stored, Modality="DX", ViewPosition="PA")
+    lateral = write_dicom("lateral.dcm", stored, Modality="DX", ViewPosition="LL")
+    answered, refused = predictor.predict([frontal, lateral])
+    assert isinstance(answered, Prediction)
+    reason = "not assessable: the view is LL, and the model was made for PA and AP"
+    assert refused == Reject(str(lateral), "view", reason)
+
+
 def test_a_model_is_applied_at_the_image_size_that_it_was_trained_at(images, tmp_path):
     root = shutil.copytree(BUNDLE, tmp_path / BUNDLE.name)
     network = TimmClassifier("test_efficientnet", 1, weights="none", image_size=(64, 48))
