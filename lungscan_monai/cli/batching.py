@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +18,10 @@ from lungscan_monai.cli.model_options import Backend, CheckInputs, Precision, Tr
 @guarded("What is through is recorded; give the same command with --resume to go on.")
 def batch(
     bundle: TrainedBundle,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Files of any kind, in it and below.")],
+    folder: Annotated[
+        str,
+        typer.Argument(metavar="FOLDER", help="Files of any kind, in it and below; or a URL as s3://bucket/archive."),
+    ],
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the results.")],
     labels: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Reference labels of the files: makes a report, too.")
@@ -36,6 +41,16 @@ def batch(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass of the network.")] = 16,
     check_inputs: CheckInputs = True,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="What works on the files: local or ray; both give the same."),
+    ] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Ray cluster; started on this machine if not given.")
+    ] = None,
+    model_cores: Annotated[
+        int, typer.Option(min=1, help="With Ray: processors of each copy of the model, where there is no GPU.")
+    ] = 1,
     json_: Json = False,
 ) -> None:
     """Apply a trained model to all files in and below a folder.
@@ -50,6 +65,8 @@ def batch(
     lungscan batch runs/pneumonia archive/ --output results --resume
 
     lungscan batch runs/pneumonia archive/ --output results --labels labels.csv --explain --deidentify
+
+    lungscan batch runs/pneumonia s3://bucket/archive --output results --engine ray --ray-address 10.0.0.5:6379
     """
     root = find_bundle(bundle)
     require_model(root)
@@ -68,8 +85,11 @@ def batch(
             key=key,
             labels=labels,
             resume=resume,
+            engine=engine,
+            ray_address=ray_address,
+            model_cores=model_cores,
         )
-        with progress("files") as show:
+        with redirect_stdout(sys.stderr), progress("files") as show:  # Ray prints what it has to say of lost nodes
             summary = run_batch(root, folder, output, settings, show)
     _tell(summary, output, time.monotonic() - started, json_)
     if summary["rejected"]:
