@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from highdicom.sr import (
     DeviceObserverIdentifyingAttributes,
     ObserverContext,
 )
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.charset import python_encoding
 from pydicom.sr.codedict import codes
 
@@ -41,6 +42,7 @@ _DESCRIPTIONS = {
 }
 
 
+_NAMES = ("PatientName", "ReferringPhysicianName")
 _UTF8 = "ISO_IR 192"
 
 
@@ -52,13 +54,16 @@ class Context:
         analysed: The answer.
         identity: Who gave it.
         options: What is made of it.
-        headers: Of its sources, by file.
+        headers: Of its sources, by file; without names.
+        names: Of patient and referring physician. They are put into the objects last: highdicom takes not every name
+            that there is, and complains of a name by quoting it.
     """
 
     analysed: Analysed
     identity: ModelIdentity
     options: ResultOptions
     headers: dict[Path, Dataset]
+    names: tuple[DataElement, ...]
 
     @cached_property
     def evidence(self) -> list[Dataset]:
@@ -211,4 +216,9 @@ def context_of(analysed: Analysed, identity: ModelIdentity, options: ResultOptio
     Raises:
         DataError: If one is not a DICOM image that results can refer to.
     """
-    return Context(analysed, identity, options, {path: read_header(path) for path in analysed.sources})
+    headers = {path: read_header(path) for path in analysed.sources}
+    names = tuple(copy(headers[analysed.sources[0]][keyword]) for keyword in _NAMES)
+    for header in headers.values():
+        for keyword in _NAMES:
+            setattr(header, keyword, "")
+    return Context(analysed, identity, options, headers, names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,11 +43,9 @@ def make_results(analysed: Analysed, identity: ModelIdentity, options: ResultOpt
         DataError: If a source is no DICOM image, or lacks a UID that results refer to it by.
     """
     context = context_of(analysed, identity, options)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The string .* is unlikely to represent", UserWarning)
-        made = _made(context, options)
+    made = _made(context, options)
     for one in made:
-        _write_in(one, context.character_set)
+        _complete(one, context)
     return made
 
 
@@ -58,7 +55,7 @@ def _made(context: Context, options: ResultOptions) -> list[Dataset]:
         return made
     if options.maps and context.analysed.series is not None:
         made += _maps(context)
-    if options.presentation_state and context.shown[0].PhotometricInterpretation in GREY:
+    if options.presentation_state and context.shown[0].get("PhotometricInterpretation") in GREY:
         made.append(presentation_state(context))
     if options.key_object:
         made.append(key_object(context))
@@ -80,11 +77,13 @@ def write_results(datasets: Iterable[Dataset], folder: str | os.PathLike) -> lis
     return paths
 
 
-def _write_in(dataset: Dataset, character_set: str | list[str] | None) -> None:
-    """Let an object be written in a character set, None for the Standard's own (ASCII)."""
+def _complete(dataset: Dataset, context: Context) -> None:
+    """Put the names into an object, and the character set that it is written in."""
+    for name in context.names:
+        dataset[name.tag] = name
     dataset.pop("SpecificCharacterSet", None)
-    if character_set is not None:
-        dataset.SpecificCharacterSet = character_set
+    if context.character_set is not None:
+        dataset.SpecificCharacterSet = context.character_set
 
 
 def _maps(context: Context) -> list[Dataset]:

@@ -6,7 +6,8 @@ import struct
 from pathlib import Path
 
 from pydicom import DataElement, Dataset, dcmread
-from pydicom.config import RAISE
+from pydicom.config import RAISE, disable_value_validation
+from pydicom.datadict import dictionary_has_tag, dictionary_VM
 from pydicom.uid import UID
 from pydicom.valuerep import validate_value
 
@@ -40,8 +41,9 @@ def read_header(path: Path) -> Dataset:
     if admit(path).kind != DICOM:
         raise DataError(f"{path}: no DICOM file; DICOM and FHIR results refer to a patient and a study, which it lacks")
     try:
-        header = dcmread(path, stop_before_pixels=True, force=True)
-        _complete(header)
+        with disable_value_validation():  # which would quote what it finds
+            header = dcmread(path, stop_before_pixels=True, force=True)
+            _complete(header)
     except _UNUSABLE as error:
         raise ReadError(path.name, "malformed", f"its header cannot be used ({type(error).__name__})") from error
     missing = [keyword for keyword in REQUIRED if not header.get(keyword)]
@@ -57,7 +59,9 @@ def _complete(header: Dataset) -> None:
         if header.get(keyword) is None:
             setattr(header, keyword, "")
     for element in [header[tag] for tag in list(header.keys()) if tag.group in _TAKEN_OVER_GROUPS]:
-        if element.VR in _CHECKED and not element.is_empty and not _is_valid(element):
+        if element.VM > 1 and dictionary_has_tag(element.tag) and dictionary_VM(element.tag) == "1":
+            header[element.tag] = DataElement(element.tag, element.VR, element.value[0])
+        elif element.VR in _CHECKED and not element.is_empty and not _is_valid(element):
             header[element.tag] = DataElement(element.tag, element.VR, "")
     if header.PatientSex not in _SEXES:
         header.PatientSex = ""
