@@ -77,6 +77,7 @@ def study_uid(study: int) -> str:
 def calling(port: int, datasets: Sequence[Dataset], ae_title: str = "PACS", called: str = "LUNGSCAN") -> Iterator:
     """Give an association to the node that takes these images; it is released at the end, if it still stands."""
     entity = AE(ae_title)
+    entity.dimse_timeout = 10
     pairs = {(one.SOPClassUID, one.file_meta.TransferSyntaxUID) for one in datasets}
     for sop_class, syntax in pairs:
         entity.add_requested_context(sop_class, syntax)
@@ -92,9 +93,22 @@ def calling(port: int, datasets: Sequence[Dataset], ae_title: str = "PACS", call
 
 
 def send(port: int, *datasets: Dataset) -> list[int]:
-    """Send images on one association; return the status of each, -1 for none."""
-    with calling(port, datasets) as association:
-        return [association.send_c_store(one).get("Status", -1) for one in datasets]
+    """Send images on one association; return the status of each.
+
+    On a busy machine pynetdicom's requestor now and then takes an answer for a request and drops it; as any sender, this
+    one then sends again what was not acknowledged.
+    """
+    statuses: list[int] = []
+    for _ in range(5):
+        with calling(port, datasets) as association:
+            while association.is_established and len(statuses) < len(datasets):
+                status = association.send_c_store(datasets[len(statuses)]).get("Status")
+                if status is None:
+                    break
+                statuses.append(status)
+        if len(statuses) == len(datasets):
+            break
+    return statuses
 
 
 def _without_delay(event: evt.Event) -> None:

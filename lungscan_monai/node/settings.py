@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.errors import ConfigError, LungScanError
+from lungscan_monai.node.delivery.certificates import Certificates
 from lungscan_monai.node.delivery.polling import Polling
 from lungscan_monai.node.routing import Rule
 from lungscan_monai.node.settings_parsing import parsed
@@ -23,7 +24,7 @@ AE_TITLE_LENGTH = 16
 
 @dataclass(frozen=True)
 class Tls:
-    """TLS of one side of a DICOM association.
+    """TLS of the listener.
 
     Args:
         certificate: PEM file of this side's certificate, with its chain.
@@ -242,7 +243,7 @@ class Destination:
     authority: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
-    tls: Tls | None = None
+    tls: Certificates | None = None
     commitment: bool = False
     seconds: float = 30.0
 
