@@ -92,6 +92,11 @@ class Orthanc:
         for patient in self.get("patients"):
             requests.delete(f"{self.url}/patients/{patient}", timeout=PATIENCE).raise_for_status()
 
+    def put(self, file: Path) -> None:
+        """Store a file by its own REST interface."""
+        answer = requests.post(f"{self.url}/instances", data=file.read_bytes(), timeout=PATIENCE)
+        answer.raise_for_status()
+
     def get(self, path: str):
         """Return what its own REST interface says."""
         answer = requests.get(f"{self.url}/{path}", timeout=PATIENCE)

@@ -223,7 +223,8 @@ class Destination:
         certificate: PEM file of a client certificate for DICOMweb.
         key: PEM file of its private key.
         tls: TLS of DIMSE; None for plain DICOM.
-        commitment: Whether storage is confirmed by storage commitment instead of a query (dimse).
+        confirm: How to see that results arrived: ``query``, ``none``, ``commitment`` (dimse), or ``retrieve``
+            (dicomweb), which fetches them back and compares them.
         seconds: How long one request may take.
 
     Raises:
@@ -231,6 +232,10 @@ class Destination:
     """
 
     KINDS: ClassVar[tuple[str, ...]] = ("dimse", "dicomweb")
+    CONFIRMATIONS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "dimse": ("query", "commitment", "none"),
+        "dicomweb": ("query", "retrieve", "none"),
+    }
 
     kind: str
     ae_title: str | None = None
@@ -244,12 +249,15 @@ class Destination:
     certificate: Path | None = None
     key: Path | None = None
     tls: Certificates | None = None
-    commitment: bool = False
+    confirm: str = "query"
     seconds: float = 30.0
 
     def __post_init__(self) -> None:
         if self.kind not in self.KINDS:
             raise ConfigError(f"kind: is {self.kind!r}, expected one of {', '.join(self.KINDS)}")
+        if self.confirm not in self.CONFIRMATIONS[self.kind]:
+            ways = ", ".join(self.CONFIRMATIONS[self.kind])
+            raise ConfigError(f"confirm: is {self.confirm!r}, expected one of {ways} for {self.kind}")
         needed = ("ae_title", "host", "port") if self.kind == "dimse" else ("url",)
         missing = [name for name in needed if getattr(self, name) is None]
         if missing:

@@ -26,7 +26,7 @@ def open_peer(destination: Destination, ae_title: str, mailbox: CommitmentMailbo
         address = DimseAddress(
             destination.host, destination.port, destination.ae_title, destination.seconds, _dimse_tls(destination)
         )
-        return DimsePeer(address, ae_title, "commitment" if destination.commitment else "query", mailbox)
+        return DimsePeer(address, ae_title, destination.confirm, mailbox)
     certificates = Certificates(destination.authority, destination.certificate, destination.key)
     address = WebAddress(
         destination.url,
@@ -36,7 +36,7 @@ def open_peer(destination: Destination, ae_title: str, mailbox: CommitmentMailbo
         certificates,
         destination.seconds,
     )
-    return DicomWebPeer(address)
+    return DicomWebPeer(address, destination.confirm)
 
 
 def _dimse_tls(destination: Destination) -> Certificates | None:
