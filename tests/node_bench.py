@@ -95,8 +95,8 @@ def calling(port: int, datasets: Sequence[Dataset], ae_title: str = "PACS", call
 def send(port: int, *datasets: Dataset) -> list[int]:
     """Send images on one association; return the status of each.
 
-    On a busy machine pynetdicom's requestor now and then takes an answer for a request and drops it; as any sender, this
-    one then sends again what was not acknowledged.
+    On a busy machine pynetdicom's requestor now and then takes an answer for a request and drops it; as any sender,
+    this one then sends again what was not acknowledged.
     """
     statuses: list[int] = []
     for _ in range(5):

@@ -28,9 +28,10 @@ from lungscan_monai.node.store import NodeStore
 class Door:
     """A listener with store, ledger and audit log; a context manager."""
 
-    def __init__(self, folder: Path, min_free_bytes: int = 0, callers=(Caller("PACS"),), **dicom) -> None:
+    def __init__(self, folder: Path, min_free_bytes: int = 0, callers=None, **dicom) -> None:
         self.folder, self.port, self.answers = folder, free_port(), []
-        self._dicom, self._callers, self._min_free = Dicom(port=self.port, **dicom), callers, min_free_bytes
+        self._callers = callers or (Caller("PACS"),)
+        self._dicom, self._min_free = Dicom(port=self.port, **dicom), min_free_bytes
 
     def __enter__(self) -> Door:
         self.store, self.ledger = NodeStore(self.folder), NodeLedger(self.folder)
