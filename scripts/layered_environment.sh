@@ -1,5 +1,5 @@
 # Sourced by scripts that need packages which must not come into the toolkit's own environment. Makes a virtual environment
-# that lies over the toolkit's: what is pinned is installed into it, everything else (torch, MONAI ...) is found below.
+# that lies over the toolkit's: what is pinned is installed into it, everything else (torch ...) is found below.
 #   layer FOLDER REQUIREMENTS PATH...      PATHs become importable there, the root of the clone is in any case
 # The toolkit's environment is that of the interpreter LUNGSCAN_PYTHON, or .venv (LUNGSCAN_VENV), made where it is missing.
 # A second call is done at once; two at the same time wait for each other.
@@ -31,7 +31,8 @@ layer = sysconfig.get_path("purelib", vars={"base": folder, "platbase": folder})
 lines = [*paths.splitlines(), f"import site; site.addsitedir({below!r})"]
 pathlib.Path(layer, "toolkit.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
 PYTHON
-        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement "$requirements"
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --ignore-installed \
+            --requirement "$requirements"
         echo "$wanted" >"$folder/.installed"
     fi
     flock -u 9
