@@ -1,6 +1,6 @@
 """What a training run keeps on disk: the best model and the state to go on from, both verified by hash.
 
-`model.pt` holds the weights of the best epoch, a flat state dictionary as MONAI's tools expect; `last.pt` holds all
+`model.pt` holds the weights of the best epoch, a flat state dictionary as MONAI's tools expect; `resume.pt` holds all
 that `resume` needs; `manifest.json` records both.
 """
 
@@ -46,7 +46,7 @@ class CheckpointStore:
             torch.save(network.state_dict(), part)
 
     def save_state(self, state: dict[str, Any]) -> None:
-        """Save what `resume` needs as `last.pt`.
+        """Save what `resume` needs as `resume.pt`.
 
         Raises:
             OutputError: If the folder cannot be written.

@@ -12,8 +12,8 @@ from lungscan_monai.storage import Manifest
 MODEL_NAME = "model.pt"
 """The weights of the best epoch."""
 
-STATE_NAME = "last.pt"
-"""What `resume` needs."""
+STATE_NAME = "resume.pt"
+"""What `resume` needs. MONAI Label serves the ``*.pt`` of the shortest name, so it is longer than that of the weights."""
 
 OPERATING_POINTS_NAME = "operating_points.json"
 """The thresholds that were fitted with this model."""

@@ -289,7 +289,7 @@ def test_an_optional_argument_that_no_config_names_is_accepted(source):
 def test_training_leaves_a_verified_model_and_its_history(trained):
     root, _ = trained
     manifest = json.loads((root / "models" / "manifest.json").read_text())["files"]
-    assert {"model.pt", "last.pt"} <= set(manifest)
+    assert {"model.pt", "resume.pt"} <= set(manifest)
     assert manifest["model.pt"]["labels"] == list(load_task(root).label_names)
     epochs = json.loads((root / "models" / "history.json").read_text())["epochs"]
     assert len(epochs) >= 1 and all("train_loss" in epoch for epoch in epochs)

@@ -13,7 +13,7 @@ from lungscan_monai.storage import Manifest, replacing
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", ["model.pt", "last.pt"])
+@pytest.mark.parametrize("name", ["model.pt", "resume.pt"])
 def test_files_of_an_earlier_training_are_named_with_the_two_ways_on(tmp_path, name):
     require_unused(tmp_path / "new")
     require_unused(tmp_path)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.errors import ConfigError
-from lungscan_monai.model_files import MODEL_NAME, STATE_NAME, settle_architecture
+from lungscan_monai.model_files import MODEL_NAME, settle_architecture
 from lungscan_monai.storage import Manifest, write_json
 
 KIND = "classification"
@@ -61,8 +61,13 @@ def place_bundles(bundles: Sequence[str], folder: Path) -> list[str]:
 
 def _place(root: Path, target: Path) -> None:
     shutil.copytree(root / "configs", target / "configs")
-    shutil.copytree(root / "models", target / "models", ignore=shutil.ignore_patterns(STATE_NAME, ".*"))
+    shutil.copytree(root / "models", target / "models", ignore=_all_but_the_model)
     path = target / "configs" / "inference.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     settle_architecture(config, target / "models")
     write_json(path, config)
+
+
+def _all_but_the_model(_: str, names: list[str]) -> list[str]:
+    """Return what stays behind: MONAI Label would take any other ``*.pt`` for a model to choose."""
+    return [name for name in names if name != MODEL_NAME and (name.startswith(".") or name.endswith(".pt"))]
