@@ -13,6 +13,7 @@ from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD
 DECIDED, UNCERTAIN, UNASSESSABLE, UNREADABLE = "decided", "uncertain", "not_assessable", "unreadable"
 STATES = (DECIDED, UNCERTAIN, UNASSESSABLE, UNREADABLE)
 
+_LEAST = 0.001
 _UNASSESSABLE = "not assessable"
 """How the reason of a reject begins, if the file is a readable picture and none that the model was made for."""
 
@@ -92,6 +93,18 @@ def state_of(reject: Reject) -> str:
     return UNASSESSABLE if reject.reason.startswith(_UNASSESSABLE) else UNREADABLE
 
 
+def percentage(probability: float, words: Words) -> str:
+    """Return a probability as percentage; what is not 0 or 1 is not told as 0 or 100 %.
+
+    Example:
+        >>> percentage(0.99999, app_words("en"))  # doctest: +SKIP
+        '> 99.9 %'
+    """
+    if 0 < probability < _LEAST:
+        return f"< {words.percent(_LEAST)}"
+    return f"> {words.percent(1 - _LEAST)}" if 1 - _LEAST < probability < 1 else words.percent(probability)
+
+
 def _rejected(reject: Reject, words: Words) -> Card:
     state = state_of(reject)
     reason = words("app.reason", reason=reject_reason(reject, words), code=reject.code)
@@ -137,7 +150,7 @@ def _measured(
 ) -> list[str]:
     """Return the probability of a label, and what its threshold gave in the test data."""
     kind = "app.probability.calibrated" if identity.calibrated else "app.probability.own"
-    sentences = [words(kind, label=label, probability=words.percent(probability))]
+    sentences = [words(kind, label=label, probability=percentage(probability, words))]
     if identity.kind != "multiclass":
         key = "app.threshold.fitted" if label in identity.operating_points else "app.threshold.default"
         sentences.append(words(key, threshold=words.percent(threshold_of(label, identity))))

@@ -19,7 +19,7 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
 from lungscan_monai import __version__
-from lungscan_monai.apps.cards import Card
+from lungscan_monai.apps.cards import Card, percentage
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.inference.answering import Prediction, Reject
 from lungscan_monai.inference.studies import Analysed, ModelIdentity
@@ -186,5 +186,5 @@ def _bars(pdf: FPDF, card: Card, words: Words) -> None:
         if bar.threshold is not None:
             pdf.line(left + width * bar.threshold, top, left + width * bar.threshold, top + line)
         pdf.set_x(left + width + 2)
-        pdf.cell(0, line, words.percent(bar.probability), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        pdf.cell(0, line, percentage(bar.probability, words), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
     pdf.ln(2)

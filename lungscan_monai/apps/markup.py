@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lungscan_monai.apps.cards import Bar, Card
+from lungscan_monai.apps.cards import Bar, Card, percentage
 from lungscan_monai.evaluation.page_charts import Plot
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.metrics.curves import RocCurve, thinned
@@ -22,8 +22,8 @@ STYLE = Html("""<style>
 .ls-card p { margin: .35rem 0; }
 .ls-state { font-size: .8rem; letter-spacing: .05em; text-transform: uppercase; }
 .ls-name { overflow-wrap: anywhere; font-size: .85rem; opacity: .85; }
-.ls-bars { margin: .8rem 0; padding: 0; list-style: none; }
-.ls-bars li { margin: .3rem 0; padding: 0; }
+.ls-bars { margin: .8rem 0; padding: 0 !important; list-style: none; }
+.ls-bars li { margin: .3rem 0 !important; padding: 0; }
 .ls-bars .row { display: flex; justify-content: space-between; font-size: .9rem; gap: 1rem; }
 .ls-bars .called { font-weight: 700; }
 .ls-bars .track { position: relative; height: .8rem; background: var(--line); border-radius: 3px; }
@@ -33,8 +33,9 @@ STYLE = Html("""<style>
 .ls-table table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 .ls-table th, .ls-table td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
   overflow-wrap: anywhere; }
-.ls-warning { border: 1px solid var(--second); border-radius: 6px; padding: .4rem .8rem; margin: 0; }
-.stMainBlockContainer { padding-top: 2.5rem; }
+.ls-warning { position: fixed; inset: auto 0 0 0; z-index: 1000000; margin: 0; padding: .35rem 1rem; text-align: center;
+  background: #fcd34d; color: #1c1917; font-weight: 600; }
+.stMainBlockContainer { padding-top: 2.5rem; padding-bottom: 4rem; }
 </style>""")
 """For all that the functions of this module return; contrasts hold on light and on dark."""
 
@@ -73,7 +74,7 @@ def bars(shown: Sequence[Bar], words: Words) -> Html:
 
 
 def _bar(bar: Bar, words: Words) -> Html:
-    probability = words.percent(bar.probability)
+    probability = percentage(bar.probability, words)
     marks = [element("div", class_="fill", style=f"width:{100 * bar.probability:.2f}%")]
     text = probability
     if bar.threshold is not None:
@@ -93,7 +94,7 @@ def answers_table(names: Sequence[str], cards: Sequence[Card], words: Words) -> 
             element("th", name, scope="row"),
             element("td", words(f"app.state.{shown.state}")),
             element("td", shown.headline),
-            element("td", ", ".join(words.percent(bar.probability) for bar in shown.bars if bar.called) or "-"),
+            element("td", ", ".join(percentage(bar.probability, words) for bar in shown.bars if bar.called) or "-"),
         )
         for name, shown in zip(names, cards, strict=True)
     ]

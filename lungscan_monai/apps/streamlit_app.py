@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import streamlit as st
 
 from lungscan_monai.apps.app_settings import is_token, read_token
-from lungscan_monai.apps.evidence import load_evidence
+from lungscan_monai.apps.evidence import Evidence, load_evidence
 from lungscan_monai.apps.markup import STYLE, explained_words, warning
 from lungscan_monai.apps.models import Offer, ServedModel
 from lungscan_monai.apps.streamlit_cases import show_cases
@@ -18,11 +19,12 @@ from lungscan_monai.errors import LungScanError
 from lungscan_monai.evaluation.words import Words
 
 _SECONDS_AFTER_A_WRONG_TOKEN = 1.0
+_SECONDS_OF_EVIDENCE = 60.0  # a new evaluation is seen after so long
 
 
 def main() -> None:
     """Draw the page, once for each thing that its reader does."""
-    st.set_page_config(page_title="LungScan MONAI", layout="wide", initial_sidebar_state="expanded")
+    st.set_page_config(page_title="LungScan MONAI", layout="wide", initial_sidebar_state="auto")
     st.html(STYLE)
     words = _language()
     st.title(words("app.title"))
@@ -99,19 +101,26 @@ def _loaded(offer: Offer, words: Words) -> ServedModel | None:
 
 
 def _views(model: ServedModel, words: Words) -> None:
-    evidence = load_evidence(model.offer.root, model.identity.sha256)
+    evidence = _evidence(model.offer.root, model.identity.sha256)
     st.sidebar.caption(model.identity.title)
     st.sidebar.caption(words("app.theme"))
-    names = ("cases", "thresholds", "model", "how")
-    cases, thresholds, about, how = st.tabs([words(f"app.tab.{name}") for name in names])
-    with cases:
+    names = [words(f"app.tab.{name}") for name in ("cases", "thresholds", "model", "how")]
+    cases, thresholds, about, how = st.tabs(names, key="view", on_change="rerun")
+    with cases:  # always, since what is not drawn forgets its files
         show_cases(model, evidence, words)
-    with thresholds:
-        show_thresholds(model, evidence, words)
-    with about:
-        show_model(model, evidence, words)
-    with how:
-        st.html(explained_words(words))
+    if thresholds.open:
+        with thresholds:
+            show_thresholds(model, evidence, words)
+    if about.open:
+        with about:
+            show_model(model, evidence, words)
+    if how.open:
+        how.html(explained_words(words))
+
+
+@st.cache_resource(show_spinner=False, ttl=_SECONDS_OF_EVIDENCE)
+def _evidence(root: Path, model_sha256: str) -> Evidence | None:
+    return load_evidence(root, model_sha256)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from app_answers import POINT, SHARE, analysed, evidence, identity
 
-from lungscan_monai.apps.cards import DECIDED, UNASSESSABLE, UNCERTAIN, UNREADABLE, card_of
+from lungscan_monai.apps.cards import DECIDED, UNASSESSABLE, UNCERTAIN, UNREADABLE, card_of, percentage
 from lungscan_monai.apps.evidence import Evidence
 from lungscan_monai.apps.words import app_words
 from lungscan_monai.inference.answering import Prediction, Reject
@@ -109,3 +109,10 @@ def test_a_series_says_how_it_came_to_its_answer():
     assert "12 slices at 10 places" in text
     assert "1 gaps" in text
     assert "1 files of the series took no part" in text
+
+
+@pytest.mark.parametrize(
+    ("probability", "told"), [(0.0, "0.0"), (1e-5, "< 0.1"), (0.123, "12.3"), (0.99999, "> 99.9"), (1.0, "100.0")]
+)
+def test_nothing_is_told_to_be_certain_that_is_not(probability, told):
+    assert percentage(probability, WORDS) == f"{told}\N{NO-BREAK SPACE}%"
