@@ -13,7 +13,7 @@ MODEL_NAME = "model.pt"
 """The weights of the best epoch."""
 
 STATE_NAME = "resume.pt"
-"""What `resume` needs. MONAI Label serves the ``*.pt`` of the shortest name, so it is longer than that of the weights."""
+"""What `resume` needs. Its name is longer than that of the weights, since MONAI Label serves the shortest ``*.pt``."""
 
 OPERATING_POINTS_NAME = "operating_points.json"
 """The thresholds that were fitted with this model."""

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from lungscan_monai.errors import CheckpointError
-from lungscan_monai.model_files import recorded_architecture, require_unused, settle_architecture
+from lungscan_monai.model_files import (
+    MODEL_NAME,
+    STATE_NAME,
+    recorded_architecture,
+    require_unused,
+    settle_architecture,
+)
 from lungscan_monai.storage import Manifest, replacing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,3 +49,9 @@ def test_settings_of_a_trained_network_go_where_the_config_has_them(tmp_path):
     config = {"backbone": "resnet18", "network_def": {"backbone": "@backbone", "hidden_features": None}}
     settle_architecture(config, tmp_path)
     assert config == {"backbone": "resnet34", "network_def": {"backbone": "@backbone", "hidden_features": 16}}
+
+
+def test_monai_label_chooses_the_weights_among_the_files_of_a_model():
+    names = sorted([STATE_NAME, MODEL_NAME])
+    names.sort(key=len)  # as its BundleInferTask does, which then takes the first
+    assert names[0] == MODEL_NAME
