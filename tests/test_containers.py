@@ -124,6 +124,7 @@ def test_node_and_archive_know_each_other():
         addresses["node"],
         settings.dicom.port,
     )
+    assert settings.rules[0].modality == ("CR", "DX")  # what send_to_node.lua passes on
     destination = settings.destination
     assert (destination.host, destination.port) == (addresses["orthanc"], archive["DicomPort"])
     assert (

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from lungscan_monai.apps.desk import Busy, Desk
+from lungscan_monai.apps.fetching import FETCH_CODES
 from lungscan_monai.apps.models import ModelStore
 from lungscan_monai.apps.problems import NOTICE, SERVICE_CODES
 from lungscan_monai.apps.serving import (
@@ -25,6 +27,7 @@ from lungscan_monai.apps.serving import (
     create_app,
     server_of,
 )
+from lungscan_monai.apps.uploads import UPLOAD_CODES
 from lungscan_monai.errors import ConfigError, OutputError
 from lungscan_monai.inference.predictor import Predictor
 from tests.small_bundle import small_bundle, write_image
@@ -282,8 +285,11 @@ def test_the_page_of_the_api_describes_what_is_answered(client):
     assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
 
 
-def test_every_code_of_the_service_has_a_meaning():
-    assert all(code and meaning.endswith(".") for code, meaning in SERVICE_CODES.items())
+def test_every_code_stands_on_the_page_with_its_meaning():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+    rows = [line.replace(", 405", "") for line in page.splitlines() if line.startswith("|")]
+    for code, meaning in (UPLOAD_CODES | FETCH_CODES | SERVICE_CODES).items():
+        assert [row for row in rows if f"`{code}` | {meaning.removesuffix('.')}" in row], code
 
 
 def test_an_answer_does_not_depend_on_those_asked_beside_it(store):
