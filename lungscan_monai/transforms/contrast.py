@@ -22,6 +22,10 @@ from lungscan_monai.errors import ConfigError, DataError
 
 _TYPES = {8: np.uint8, 16: np.uint16}
 
+_TIE = 2**-10
+"""Grey levels that a value may lie below a half and be rounded up. Means of whole numbers often end in a half, and what
+float32 makes of them depends on the order of the sum: without this, one picture read in two ways was equalised in two."""
+
 
 def clahe(image: np.ndarray, clip_limit: float = 2.0, tiles: tuple[int, int] = (8, 8), bits: int = 8) -> np.ndarray:
     """Equalise the contrast of a picture tile by tile.
@@ -48,7 +52,7 @@ def clahe(image: np.ndarray, clip_limit: float = 2.0, tiles: tuple[int, int] = (
     _check_image(image)
     top = np.iinfo(_TYPES[bits]).max
     scaled = np.multiply(image, top, dtype=np.float32)
-    scaled += 0.5  # so that cutting off the fraction rounds
+    scaled += 0.5 + _TIE  # so that cutting off the fraction rounds
     levels = scaled.astype(_TYPES[bits])
     engine = cv2.createCLAHE(clipLimit=clip_limit, tileGridSize=(tiles[1], tiles[0]))
     channels = levels.reshape(-1, *levels.shape[-2:])

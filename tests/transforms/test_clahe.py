@@ -134,3 +134,11 @@ def test_impossible_parameters_are_refused(parameters: dict) -> None:
 def test_images_that_are_no_shades_are_refused(image: np.ndarray) -> None:
     with pytest.raises(DataError, match="CLAHE got"):
         clahe(image)
+
+
+def test_means_that_end_in_a_half_are_equalised_alike_whatever_float32_made_of_them():
+    picture = np.random.default_rng(5).integers(0, 256, (64, 64)).astype(np.float32)
+    halves = np.floor(picture / 2) + np.float32(0.5)
+    exact = clahe(halves / 255)
+    for noise in (-2e-7, 2e-7):
+        assert np.array_equal(clahe(halves / 255 + np.float32(noise)), exact)
