@@ -140,6 +140,15 @@ class Orthanc:
         }
 
 
+def storescu(port: int, *files: Path, caller: str = "PACS", called: str = "LUNGSCAN") -> None:
+    """Send files with dcmtk's `storescu`; the test is skipped where there is none."""
+    program = shutil.which("storescu")
+    if program is None:
+        pytest.skip("dcmtk is not installed: bash scripts/system-packages.sh")
+    command = [program, "-aet", caller, "-aec", called, "127.0.0.1", str(port), *map(str, files)]
+    subprocess.run(command, check=True, capture_output=True, timeout=2 * PATIENCE)
+
+
 @contextmanager
 def running_orthanc(folder: Path, **settings) -> Iterator[Orthanc]:
     """Run an Orthanc of one's own; the test is skipped where there is none."""

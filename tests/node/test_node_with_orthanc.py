@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from node_process import running_node, storescu
-from orthanc import Orthanc, eventually, running_orthanc
+from node_bench import NodeProcess, write_settings
+from orthanc import Orthanc, eventually, running_orthanc, storescu
 from pydicom.uid import (
     Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
@@ -20,8 +20,13 @@ from pydicom.uid import (
 from small_bundle import small_bundle
 
 from lungscan_monai.data.phantoms.generate import generate_phantoms
+from lungscan_monai.node.delivery.contexts import RESULT_SOP_CLASSES
+from lungscan_monai.node.ledger import NodeLedger
+from lungscan_monai.node.status import status_of
 
 ALWAYS = {Comprehensive3DSRStorage, ComprehensiveSRStorage, SecondaryCaptureImageStorage}
+LONG = 300.0
+"""Seconds that an analysis may take on a busy machine."""
 OF_SLICES = {ParametricMapStorage, SegmentationStorage}
 
 pytestmark = pytest.mark.slow
@@ -64,32 +69,49 @@ def require_each_once(orthanc: Orthanc, sources: list[Path]) -> None:
     assert Counter((one["StudyInstanceUID"], one["PatientID"], one["SOPClassUID"]) for one in stored) == expected
 
 
+def settings_of(folder: Path, bundles: dict[str, Path], destination: dict, **more) -> Path:
+    folder.mkdir(exist_ok=True)
+    changes = {"rules": rules_for(bundles), "destination": destination, "analysis": {"workers": 1}, **more}
+    return write_settings(folder, bundles["DX"], 0, **changes)
+
+
+def counts(config: Path) -> dict[str, int]:
+    with NodeLedger(config.parent / "store") as ledger:
+        return status_of(ledger)["counts"]
+
+
+def wait_until_done(config: Path, jobs: int) -> None:
+    eventually(lambda: counts(config)["done"] == jobs, LONG, f"that {jobs} studies are done")
+
+
 def test_an_archive_that_is_down_when_results_are_ready_has_each_of_them_once_in_the_end(tmp_path, bundles, phantoms):
     sources = [phantoms["DX"][0], phantoms["CT"][0]]
     with running_orthanc(tmp_path / "orthanc") as orthanc:
         orthanc.stop(signal.SIGKILL)
-        with running_node(tmp_path, rules=rules_for(bundles), destination=by_dimse(orthanc)) as node:
-            storescu(node.port, sources)
-            eventually(lambda: node.counts()["sending"] == 2, 300, "that two studies wait to be sent")
+        config = settings_of(tmp_path / "node", bundles, by_dimse(orthanc))
+        with NodeProcess(config) as node:
+            storescu(node.port, *sources)
+            eventually(lambda: counts(config)["sending"] == 2, LONG, "that two studies wait to be sent")
             orthanc.start()
-            node.wait_until_done(2)
-            require_each_once(orthanc, sources)
-            log = node.log()
+            wait_until_done(config, 2)
+        require_each_once(orthanc, sources)
+        log = node.log.read_text(encoding="utf-8")
     assert not any(word in log for word in ("PHANTOM", "Traceback"))
 
 
 def test_a_node_that_is_killed_between_two_results_sends_each_once(tmp_path, orthanc, bundles, phantoms):
     sources = [phantoms["DX"][1], phantoms["CT"][1]]
-    with running_node(tmp_path, rules=rules_for(bundles), destination=by_dicomweb(orthanc)) as node:
-        storescu(node.port, sources)
-        eventually(lambda: orthanc.get("instances"), 300, "that a result has arrived")
-        node.stop(signal.SIGKILL)
-        node.start()
-        node.wait_until_done(2)
+    config = settings_of(tmp_path, bundles, by_dicomweb(orthanc))
+    with NodeProcess(config) as node:
+        storescu(node.port, *sources)
+        eventually(lambda: orthanc.get("instances"), LONG, "that a result has arrived")
+        node.kill()
+    with NodeProcess(config) as node:
+        wait_until_done(config, 2)
         require_each_once(orthanc, sources)
-        storescu(node.port, sources)
-        node.wait_until_done(2)
-        require_each_once(orthanc, sources)
+        storescu(node.port, *sources)
+        wait_until_done(config, 2)
+    require_each_once(orthanc, sources)
 
 
 def test_an_archive_that_is_asked_gets_the_results_of_what_it_had(tmp_path, orthanc, bundles, phantoms):
@@ -97,9 +119,13 @@ def test_an_archive_that_is_asked_gets_the_results_of_what_it_had(tmp_path, orth
     dataset = pydicom.dcmread(phantoms["DX"][3])
     dataset.StudyDate = "20260101"
     dataset.save_as(path)
+    orthanc.put(path)
     polling = {"url": orthanc.web, "modalities": ["DX"], "days_back": 100000, "every_seconds": 1}
-    settings = {"rules": rules_for(bundles), "destination": by_dicomweb(orthanc), "callers": [], "polling": polling}
-    with running_node(tmp_path, **settings) as node:
-        orthanc.put(path)
-        node.wait_until_done(1)
-        assert len(orthanc.get("instances")) == 1 + len(ALWAYS)
+    config = settings_of(tmp_path / "node", bundles, by_dicomweb(orthanc), polling=polling)
+    with NodeProcess(config):
+        wait_until_done(config, 1)
+    assert len(orthanc.get("instances")) == 1 + len(ALWAYS)
+
+
+def test_results_are_of_the_classes_that_the_conformance_statement_lists():
+    assert set(RESULT_SOP_CLASSES) >= ALWAYS | OF_SLICES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from node_process import environment
 from orthanc import PLUGIN, eventually, free_ports
 from small_bundle import small_bundle
 
@@ -61,7 +61,8 @@ class Person:
 
     def run(self, line: str) -> str:
         """Run a command to its end, or start it if it is one that runs on; return what it printed."""
-        words, env = shlex.split(line), environment()
+        words = shlex.split(line)
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         while "=" in words[0]:
             name, _, value = words.pop(0).partition("=")
             env[name] = value
