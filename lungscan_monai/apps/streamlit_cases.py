@@ -81,14 +81,14 @@ def _chosen(cases: Sequence[Case], cards: Sequence[Card], words: Words) -> int:
 
 def _one_case(model: ServedModel, case: Case, shown: Card, words: Words) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Draw one case, and return its picture and its heatmap as they were shown."""
-    left, right = st.columns([3, 2], gap="medium")
-    with right:
+    said, looked_at = st.columns([2, 3], gap="medium")  # in this order on a narrow screen
+    with said:
         st.html(card(case.shown_name, shown, words))
         if shown.bars:
             st.html(bars(shown.bars, words))
     if not isinstance(case.analysed.answer, Prediction):
         return None, None
-    with left:
+    with looked_at:
         try:
             return _pictures(model, case, words)
         except ReadError as error:
