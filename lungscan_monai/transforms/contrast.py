@@ -24,7 +24,8 @@ _TYPES = {8: np.uint8, 16: np.uint16}
 
 _TIE = 2**-10
 """Grey levels that a value may lie below a half and be rounded up. Means of whole numbers often end in a half, and what
-float32 makes of them depends on the order of the sum: without this, one picture read in two ways was equalised in two."""
+float32 makes of them depends on the order of the sum: without this, one picture read in two ways was equalised twice
+in different ways."""
 
 
 def clahe(image: np.ndarray, clip_limit: float = 2.0, tiles: tuple[int, int] = (8, 8), bits: int = 8) -> np.ndarray:

@@ -132,8 +132,8 @@ def by_batch(root: Path, folder: Path, output: Path, method: str, explain: bool)
 def limit(root: Path, folder: Path, method: str, size: int) -> float:
     """Images/s if the network and the reading, each at its own speed, shared the processors without loss."""
     from lungscan_monai.gate.admitting import admit
-    from lungscan_monai.inference.opening import open_model, reading
     from lungscan_monai.inference.content_hash import blake3_file
+    from lungscan_monai.inference.opening import open_model, reading
 
     backend, _, precision = method.partition(" ")
     model = open_model(root, backend, precision or "float32", BATCH, True, False)
