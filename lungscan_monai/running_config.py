@@ -40,9 +40,9 @@ def refuse_unknown_overrides(bundle_root: str | os.PathLike) -> None:
     misfits = [sentence for name, entry in _objects(config) for sentence in _misfits(name, entry)]
     if misfits:
         raise ConfigError(
-            f"the configs of {bundle_root} do not fit the lungscan_monai that is installed: {'; '.join(misfits)}. They are "
-            "of another version: copy the folder configs of the bundle that this one was made from over them; the model "
-            "stays as it is"
+            f"the configs of {bundle_root} do not fit the lungscan_monai that is installed: {'; '.join(misfits)}. They "
+            "are of another version: copy the folder configs of the bundle that this one was made from over them; the "
+            "model stays as it is"
         )
 
 
