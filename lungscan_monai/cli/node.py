@@ -10,7 +10,7 @@ import typer
 from lungscan_monai.cli.console import Json, epilog, guarded, print_json, print_table, say, working
 from lungscan_monai.optional import require
 
-MODULES = ("highdicom", "pynetdicom", "dicomweb_client", "prometheus_client")
+MODULES = ("highdicom", "pynetdicom", "requests", "prometheus_client")
 STATES = ("received", "waiting", "working", "sending", "done", "failed", "unrouted", "conflict")
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The node's settings, JSON.")]

@@ -30,7 +30,7 @@ from lungscan_monai.node.tidying import Tidying
 from lungscan_monai.node.working import Working
 
 _WATCH_SECONDS = 1.0
-_FOREIGN_LOGGERS = ("pynetdicom", "pydicom", "urllib3", "dicomweb_client")
+_FOREIGN_LOGGERS = ("pynetdicom", "pydicom", "urllib3")
 """Their messages quote what is in data sets."""
 
 logger = logging.getLogger(__name__)
