@@ -99,6 +99,7 @@ class FolderInStore:
                 self._copy(file, path)
                 return
             except FileNotFoundError as error:
+                self._check_is_there()
                 raise ReadError(file.name, "missing-file", "there is no such file") from error
             except OSError as error:
                 if isinstance(error, PermissionError) or not tries_left:
@@ -118,7 +119,7 @@ class FolderInStore:
     def _check_is_there(self) -> None:
         """Raise a NetworkError if it is not the file but the store that cannot be read: nothing is rejected then."""
         try:
-            self._listed(self._root)
+            self._system.info(self._root)
         except OSError as error:
             raise self._unreachable(error) from error
 

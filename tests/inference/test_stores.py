@@ -103,10 +103,10 @@ class Flaky(MemoryFileSystem):
             raise OSError("connection reset")
         return super().open(*arguments, **settings)
 
-    def ls(self, *arguments, **settings):
+    def info(self, *arguments, **settings):
         if Flaky.is_gone:
             raise ConnectionError("no route")
-        return super().ls(*arguments, **settings)
+        return super().info(*arguments, **settings)
 
 
 @pytest.fixture
@@ -123,6 +123,17 @@ def test_what_fails_is_asked_for_again(flaky):
     flaky.failures = stores.TRIES - 1
     with FolderInStore(URL).here(PurePosixPath("a")) as path:
         assert path.read_bytes() == b"bytes"
+
+
+def test_a_file_that_is_gone_is_a_reject_unless_its_folder_is_gone_too(store):
+    store.pipe("/bucket/archive/a", b"bytes")
+    folder = FolderInStore(URL)
+    with pytest.raises(ReadError, match="missing-file"), folder.here(PurePosixPath("b")):
+        pass
+    store.store.clear()
+    store.pseudo_dirs[:] = [""]
+    with pytest.raises(NetworkError, match="FileNotFoundError"), folder.here(PurePosixPath("a")):
+        pass
 
 
 def test_a_file_that_cannot_be_read_is_a_reject_but_a_store_that_is_gone_ends_the_run(flaky):

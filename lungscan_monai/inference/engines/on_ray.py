@@ -2,7 +2,8 @@
 
 Portions of files go in; readers admit, hash and read them and compose their batches; models answer these; what they
 say comes back in the order of the portions. Whatever is lost with an actor or a node is done anew by Ray: a portion
-comes to the same whoever works on it, and counts once, since it is recorded here.
+comes to the same whoever works on it, and counts once, since it is recorded here. An error of ours comes back as a row,
+and is the same error here; what Ray raises means that the cluster is lost.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,11 +19,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lungscan_monai.errors import CheckpointError, ConfigError, LungScanError, NetworkError, own_error
+from lungscan_monai.errors import CheckpointError, ConfigError, LungScanError, NetworkError
 from lungscan_monai.inference.case_model import CaseModel
-from lungscan_monai.inference.composing import AnsweredBatch, answered, files_of_a_portion
+from lungscan_monai.inference.composing import AnsweredBatch, Batch, answered, files_of_a_portion
 from lungscan_monai.inference.engines.local import read_batches
 from lungscan_monai.inference.examining import Examiner, FoundFile
 from lungscan_monai.inference.folders import Folder
@@ -33,8 +35,12 @@ if TYPE_CHECKING:
     import numpy as np
     import ray.data
 
+_Thing = TypeVar("_Thing")
+
 _PORTIONS_AT_ONCE = 2**13
 """Portions of one pipeline: what is known of more files than these is not in memory."""
+
+_WAIT_SECONDS = 10.0
 
 _STORE_BYTES = 2**29
 """Memory for what is between the actors of a Ray that is started here; more than that goes to the disk."""
@@ -150,9 +156,13 @@ class RayEngine:
             while some := list(islice(portions, _PORTIONS_AT_ONCE)):
                 try:
                     for row in self._pipeline(some).iter_batches(batch_size=1, prefetch_batches=0):
-                        yield pickle.loads(row["answered"][0])
+                        yield _without_error(pickle.loads(row["answered"][0]))
                 except (ray.exceptions.RayError, ExecutionTimeoutError) as error:
-                    raise _ours(error) from error
+                    raise NetworkError(
+                        f"Ray gave up ({type(error).__name__}: {str(error).splitlines()[0]}); what is recorded stays, "
+                        "so look at the cluster, and give the same command with --resume",
+                        retryable=True,
+                    ) from error
 
     def _pipeline(self, portions: list[list[FoundFile]]) -> ray.data.Dataset:
         import ray.data
@@ -178,18 +188,31 @@ class _Reader:
 
     def __call__(self, rows: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:
         for portion in rows["portion"]:
-            for batch in read_batches(iter(pickle.loads(portion)), self._examine, self._opening.batch_size, 1):
-                yield {"batch": [pickle.dumps(batch, protocol=5)]}
+            files = iter(pickle.loads(portion))
+            try:
+                for batch in read_batches(files, self._examine, self._opening.batch_size, 1):
+                    yield {"batch": [pickle.dumps(batch, protocol=5)]}
+            except LungScanError as error:
+                yield {"batch": [pickle.dumps(error)]}
 
 
 class _Model:
     """An actor that holds the model."""
 
     def __init__(self, opening: Opening) -> None:
-        self._model = opening.open()
+        try:
+            self._model: CaseModel | LungScanError = opening.open()
+        except LungScanError as error:  # Ray would begin anew with another actor
+            self._model = error
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, list[bytes]]:
-        return {"answered": [pickle.dumps(answered(self._model, pickle.loads(batch))) for batch in rows["batch"]]}
+        return {"answered": [pickle.dumps(self._answered(pickle.loads(batch))) for batch in rows["batch"]]}
+
+    def _answered(self, batch: Batch | LungScanError) -> AnsweredBatch | LungScanError:
+        try:
+            return answered(_without_error(self._model), _without_error(batch))
+        except LungScanError as error:
+            return error
 
 
 class _OpenedLate:
@@ -202,6 +225,12 @@ class _OpenedLate:
     def prepare(self, path: str | os.PathLike) -> np.ndarray:
         self._model = self._model or self._opening.open()
         return self._model.prepare(path)
+
+
+def _without_error(what: _Thing | LungScanError) -> _Thing:
+    if isinstance(what, LungScanError):
+        raise what
+    return what
 
 
 def _stage(actors: int, *arguments: Any) -> dict[str, Any]:
@@ -222,6 +251,8 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         os.environ.setdefault(name, value)
     import ray
 
+    if cluster.address is not None:
+        _check_is_there(cluster.address)
     told = {"log_to_driver": False, "configure_logging": False}
     with TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         if cluster.address is None:
@@ -232,15 +263,37 @@ def _connected(cluster: Cluster) -> Iterator[None]:
             with _no_words():
                 ray.init(cluster.address or "local", **told)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise NetworkError(
-                f"Ray at {cluster.address or 'this machine'} cannot be reached ({error}); look whether the cluster is "
-                "up, and whether its version of Ray is the one that is installed here",
-                retryable=True,
-            ) from error
+            raise _unreachable(cluster.address or "this machine", error) from error
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def _check_is_there(address: str) -> None:
+    """Look whether somebody listens, since Ray waits for minutes.
+
+    Raises:
+        ConfigError: If it is no address of a cluster.
+        NetworkError: If nobody does.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "://" in address:
+        raise ConfigError(f"{address!r} is no address of a Ray cluster; expected HOST:PORT of its head, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _WAIT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address: str, error: Exception) -> NetworkError:
+    return NetworkError(
+        f"Ray at {address} cannot be reached ({error}); look whether the cluster is up, and whether its version of Ray "
+        "is the one that is installed here",
+        retryable=True,
+    )
 
 
 @contextmanager
@@ -267,19 +320,9 @@ def _quiet_data_context() -> Iterator[None]:
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         with DataContext.current(context):
             yield
     finally:
         logger.setLevel(level)
-
-
-def _ours(error: Exception) -> LungScanError:
-    """Return what an actor raised, or else that the cluster is lost."""
-    cause: BaseException = getattr(error, "cause", None) or error
-    return own_error(cause) or NetworkError(
-        f"Ray gave up ({type(error).__name__}: {str(error).splitlines()[0]}); what is recorded stays, so look at the "
-        "cluster, and give the same command with --resume",
-        retryable=True,
-    )

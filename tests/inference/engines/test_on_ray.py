@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pytest
 from small_bundle import mixed_folder, small_bundle, write_png
 
-from lungscan_monai.errors import CheckpointError, ConfigError, MissingDependencyError
+from lungscan_monai.errors import CheckpointError, ConfigError, MissingDependencyError, NetworkError
 from lungscan_monai.inference.batch_run import BatchSettings, run_batch
+from lungscan_monai.inference.composing import Batch
+from lungscan_monai.inference.engines import on_ray
 from lungscan_monai.inference.engines.on_ray import Cluster, Opening, RayEngine
+from lungscan_monai.inference.examining import FoundFile
 from lungscan_monai.inference.folders import folder_at
+from lungscan_monai.inference.stores import FolderInStore
+from lungscan_monai.storage import sha256_file
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -68,10 +75,38 @@ def test_without_ray_the_message_names_what_installs_it(monkeypatch, tmp_path):
         RayEngine(opening, folder_at(tmp_path, tmp_path / "out"), Cluster())
 
 
-def test_an_actor_that_finds_another_model_says_so(tmp_path):
-    root = small_bundle(tmp_path)
-    with pytest.raises(CheckpointError, match="a node has model"):
-        Opening(str(root), "0" * 64, "torch", "float32", 4, True, False).open()
+@pytest.fixture(scope="module")
+def opening(tmp_path_factory) -> Opening:
+    """Opens another model than the one that is there."""
+    root = small_bundle(tmp_path_factory.mktemp("bundle"))
+    return Opening(str(root), "0" * 64, "torch", "float32", 4, True, False)
+
+
+def test_an_actor_that_finds_another_model_says_so_at_the_first_batch(opening):
+    batch = pickle.dumps(Batch((), {}, {}, True))
+    (row,) = on_ray._Model(opening)({"batch": [batch]})["answered"]
+    error = pickle.loads(row)
+    assert isinstance(error, CheckpointError) and "a node has model" in str(error)
+
+
+def test_an_error_of_a_reader_comes_through_the_model_as_it_is(opening):
+    reader = on_ray._Reader(opening, FolderInStore("zip://::/nowhere.zip"))
+    files = [FoundFile(PurePosixPath("a.png"), "a.png")]
+    (row,) = reader({"portion": [pickle.dumps(files)]})
+    right = replace(opening, model_sha256=sha256_file(Path(opening.bundle_root, "models", "model.pt")))
+    (answered,) = on_ray._Model(right)(row)["answered"]
+    error = pickle.loads(answered)
+    assert isinstance(error, NetworkError) and "the store cannot be read" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [("127.0.0.1:1", NetworkError), ("ray://127.0.0.1:1", ConfigError), ("head", ConfigError), ("head:", ConfigError)],
+)
+def test_a_cluster_that_is_not_there_is_said_at_once(opening, tmp_path, address, error):
+    engine = RayEngine(opening, folder_at(tmp_path, tmp_path / "out"), Cluster(address))
+    with pytest.raises(error, match=address):
+        next(engine(iter([FoundFile(PurePosixPath("a.png"), "a.png")])))
 
 
 @pytest.mark.slow
