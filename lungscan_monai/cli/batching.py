@@ -27,6 +27,13 @@ def batch(
         Path | None, typer.Option(metavar="CSV", help="Reference labels of the files: makes a report, too.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Write a heatmap of each decision.")] = False,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact/--no-exact", help="Decode large JPEG 2000 pictures in full, though the network needs less."
+        ),
+    ] = True,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Look at the first N files only.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR, if there is one.")] = False,
     deidentify: Annotated[
         bool, typer.Option("--deidentify", help="Write pseudonyms in place of file names, UIDs and patients.")
@@ -62,6 +69,8 @@ def batch(
 
     lungscan batch runs/pneumonia archive/ --output results
 
+    lungscan batch runs/pneumonia archive/ --output trial --limit 100
+
     lungscan batch runs/pneumonia archive/ --output results --resume
 
     lungscan batch runs/pneumonia archive/ --output results --labels labels.csv --explain --deidentify
@@ -81,6 +90,8 @@ def batch(
             precision=precision,
             check_inputs=check_inputs,
             explain=explain,
+            exact=exact,
+            limit=limit,
             deidentify=deidentify,
             key=key,
             labels=labels,

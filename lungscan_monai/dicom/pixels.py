@@ -24,9 +24,17 @@ from pydicom.encaps import get_frame
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+)
 
 from lungscan_monai.dicom.codestreams import codestream_size
+from lungscan_monai.dicom.reduced import NARROWEST_TO_REDUCE, Reduction, reduced_values, reduction_to
 from lungscan_monai.dicom.windows import Window, spreading_window
 from lungscan_monai.errors import DataError, ReadError
 
@@ -63,6 +71,7 @@ class WindowedFrame:
         window: In physical units.
         padding: Mask of the pixels that show nothing; None if there are none.
         is_spread: Whether the window goes from the least to the largest value.
+        reduction: How the decoder made the frame smaller; None if it is as large as its header says.
     """
 
     values: np.ndarray
@@ -72,6 +81,7 @@ class WindowedFrame:
     window: Window
     padding: np.ndarray | None
     is_spread: bool = False
+    reduction: Reduction | None = None
 
     def shades(self) -> np.ndarray:
         """Return shades in [0, 1], float32, ``(H, W)``; padding is 0."""
@@ -105,7 +115,10 @@ def read_display_image(path: str | os.PathLike, frame: int | None = None, window
 
 
 def read_display_frame(
-    path: str | os.PathLike, frame: int | None = None, window: Window | None = None
+    path: str | os.PathLike,
+    frame: int | None = None,
+    window: Window | None = None,
+    smallest: tuple[int, int] | None = None,
 ) -> WindowedFrame | np.ndarray:
     """Read one frame as :func:`read_display_image` does, but stop before a window where only that is left to do.
 
@@ -115,6 +128,8 @@ def read_display_frame(
         path: A DICOM file, with or without preamble.
         frame: Zero-based frame; the middle one if None.
         window: Used in place of the file's own VOI LUT or window.
+        smallest: Rows and columns that are enough. A grey JPEG 2000 frame with a linear window may then be decoded at
+            a half or a quarter of its size; None for the full size.
 
     Returns:
         A grey frame and its window; or shades in [0, 1], float32, where there is no window.
@@ -125,6 +140,8 @@ def read_display_frame(
     name = Path(path).name
     dataset = _read_dataset(path, name)
     with _malformed_as_read_error(name, "malformed", "the image description cannot be used"):
+        if smallest and (reduced := _reduced_frame(dataset, frame, window, smallest, name)):
+            return reduced
         stored, frame = _decode(dataset, frame, name)
         photometric = dataset.PhotometricInterpretation
         if photometric in GREY:
@@ -212,15 +229,48 @@ def _syntax_of_encoding(implicit_vr: bool, little_endian: bool) -> UID:
 
 def _decode(dataset: Dataset, frame: int | None, name: str) -> tuple[np.ndarray, int]:
     """The stored values of one frame, ``(H, W)`` or ``(H, W, 3)``, and the frame's number."""
-    count = int(dataset.get("NumberOfFrames") or 1)
-    frame = count // 2 if frame is None else frame
-    if not 0 <= frame < count:
-        raise ReadError(name, "no-such-frame", f"frame {frame} was asked for, the file has frames 0 to {count - 1}")
+    frame, count = _which_frame(dataset, frame, name)
     _check_decoder(dataset.file_meta.TransferSyntaxUID, name)
     with _malformed_as_read_error(name, "pixels", "the pixel data cannot be decoded; they may be cut short or damaged"):
         if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
             _check_codestream(_encoded_frame(dataset, frame, count), dataset, name)
         return pixel_array(dataset, index=frame, view_only=True), frame
+
+
+def _which_frame(dataset: Dataset, frame: int | None, name: str) -> tuple[int, int]:
+    """The number of the frame that is meant, and the number of all."""
+    count = int(dataset.get("NumberOfFrames") or 1)
+    frame = count // 2 if frame is None else frame
+    if not 0 <= frame < count:
+        raise ReadError(name, "no-such-frame", f"frame {frame} was asked for, the file has frames 0 to {count - 1}")
+    return frame, count
+
+
+def _reduced_frame(
+    dataset: Dataset, frame: int | None, window: Window | None, smallest: tuple[int, int], name: str
+) -> WindowedFrame | None:
+    """A grey JPEG 2000 frame decoded smaller, where nothing but a linear window follows; None for all others."""
+    if (
+        dataset.file_meta.TransferSyntaxUID not in (JPEG2000Lossless, JPEG2000)
+        or dataset.PhotometricInterpretation not in GREY
+        or dataset.get("ModalityLUTSequence")
+        or "PixelPaddingValue" in dataset
+    ):
+        return None
+    frame, count = _which_frame(dataset, frame, name)
+    voi = _functional_group(dataset, frame, "FrameVOILUTSequence")
+    window = window or (None if voi.get("VOILUTSequence") else _file_window(voi, name))
+    _, slope, intercept = _modality(np.empty(0), dataset, frame, name)
+    reduction = reduction_to((dataset.Rows, dataset.Columns), smallest)
+    if window is None or window.function == "SIGMOID" or reduction is None:
+        return None
+    if window.width < NARROWEST_TO_REDUCE * abs(slope):
+        return None
+    encoded = _encoded_frame(dataset, frame, count)
+    values = reduced_values(encoded, reduction, dataset.BitsStored, dataset.PixelRepresentation == 1)
+    if values is None:
+        return None
+    return WindowedFrame(values, slope, intercept, _is_inverted(dataset), window, None, reduction=reduction)
 
 
 def _encoded_frame(dataset: Dataset, frame: int, count: int) -> bytes:
@@ -263,7 +313,7 @@ def _full_scale(colours: np.ndarray, bits: int) -> np.ndarray:
 def _grey_frame(
     stored: np.ndarray, dataset: Dataset, frame: int, window: Window | None, name: str
 ) -> WindowedFrame | np.ndarray:
-    inverted = dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
+    inverted = _is_inverted(dataset)
     values, slope, intercept = _modality(stored, dataset, frame, name)
     padding = _padding(stored, dataset)
     voi = _functional_group(dataset, frame, "FrameVOILUTSequence")
@@ -278,6 +328,10 @@ def _grey_frame(
     if window is None:
         return np.zeros(stored.shape, np.float32)
     return WindowedFrame(values, 1.0, 0.0, inverted != (slope < 0), window, padding, is_spread=True)
+
+
+def _is_inverted(dataset: Dataset) -> bool:
+    return dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE"
 
 
 def _padding(stored: np.ndarray, dataset: Dataset) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,19 @@ class FolderRun:
         output: Where heatmaps go.
         ledger: Remembers; the run is begun.
         pseudonyms: Take the place of names; None leaves names as they are.
+        limit: How many files are looked at, the first by their names; None for all.
     """
 
-    def __init__(self, folder: Folder, output: Path, ledger: Ledger, pseudonyms: Pseudonyms | None = None) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        output: Path,
+        ledger: Ledger,
+        pseudonyms: Pseudonyms | None = None,
+        limit: int | None = None,
+    ) -> None:
         self._folder, self._output, self._ledger, self._pseudonyms = folder, output, ledger, pseudonyms
+        self._limit = limit
         self._outcomes: list[Outcome] = []
         self._answers: dict[str, dict[str, Any]] = {}
 
@@ -70,7 +80,7 @@ class FolderRun:
 
     def _note_found(self) -> None:
         block: list[tuple[str, str]] = []
-        for file, stamp in self._folder.stamps():
+        for file, stamp in islice(self._folder.stamps(), self._limit):
             block.append((self._name(str(file)), stamp))
             if len(block) == _FOUND_AT_ONCE:
                 self._ledger.add_found(block)

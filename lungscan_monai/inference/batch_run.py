@@ -49,10 +49,13 @@ class BatchSettings:
         precision: The same.
         check_inputs: The same.
         explain: Whether a heatmap of each decision is written.
+        exact: Whether large JPEG 2000 pictures are decoded in full, although the network needs less; without it,
+            probabilities differ.
         deidentify: Whether pseudonyms stand for file names, UIDs and patients.
         key: File with the key of the pseudonyms; None makes one in the output folder.
         labels: Table of reference labels, None without an evaluation.
         resume: Whether a run that is there is to go on.
+        limit: How many files are looked at, the first in the order of the names; None for all.
         engine: One of :data:`ENGINES`; both give the same, and one goes on with what the other began.
         ray_address: Of the Ray cluster; None starts Ray on this machine.
         model_cores: Processors of each copy of the model on a Ray cluster without GPU.
@@ -67,10 +70,12 @@ class BatchSettings:
     precision: str = "float32"
     check_inputs: bool = True
     explain: bool = False
+    exact: bool = True
     deidentify: bool = False
     key: Path | None = None
     labels: Path | None = None
     resume: bool = False
+    limit: int | None = None
     engine: str = "local"
     ray_address: str | None = None
     model_cores: int = 1
@@ -81,6 +86,8 @@ class BatchSettings:
                 f"batch size {self.batch_size}, workers {self.workers} and model cores {self.model_cores} must be at "
                 "least 1"
             )
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"limit is {self.limit}, expected at least 1 file")
         if self.engine not in ENGINES:
             raise ConfigError(f"there is no engine {self.engine!r}; expected one of {', '.join(ENGINES)}")
         if self.engine != "ray" and self.ray_address is not None:
@@ -133,7 +140,8 @@ def run_batch(
         labels = _labels(settings, folder, bundle_root, pseudonyms)
         model = _model(bundle_root, settings, recorded)
         ledger.begin(_identity(Path(bundle_root), folder, model, settings, pseudonyms))
-        FolderRun(folder, output, ledger, pseudonyms).run(_engine(bundle_root, folder, model, settings), show)
+        run = FolderRun(folder, output, ledger, pseudonyms, settings.limit)
+        run.run(_engine(bundle_root, folder, model, settings), show)
         write_tables(ledger, model, output)
         report = None if labels is None else labels.evaluate(ledger, model, output)
         summary = _summary(ledger, model, report)
@@ -209,7 +217,7 @@ def _model(bundle_root: str | os.PathLike, settings: BatchSettings, recorded: di
 
 def _engine(bundle_root: str | os.PathLike, folder: Folder, model: CaseModel, settings: BatchSettings) -> Engine:
     if settings.engine == "local":
-        return LocalEngine(bundle_root, folder, model, settings.workers or os.cpu_count() or 1)
+        return LocalEngine(bundle_root, folder, model, settings.workers or os.cpu_count() or 1, settings.exact)
     opening = Opening(
         str(Path(bundle_root).absolute()),
         model.model_sha256,
@@ -218,6 +226,7 @@ def _engine(bundle_root: str | os.PathLike, folder: Folder, model: CaseModel, se
         settings.batch_size,
         settings.check_inputs,
         settings.explain,
+        settings.exact,
     )
     return RayEngine(opening, folder, Cluster(settings.ray_address, settings.workers, settings.model_cores))
 
@@ -239,6 +248,8 @@ def _identity(
         "batch_size": settings.batch_size,
         "check_inputs": settings.check_inputs,
         "explain": settings.explain,
+        "exact": settings.exact,
+        "limit": settings.limit,
         "pseudonyms": pseudonyms and pseudonyms.fingerprint,
         "folder": folder.identity,
         "version": __version__,

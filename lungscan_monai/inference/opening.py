@@ -71,7 +71,7 @@ def _light(
 
 
 @contextmanager
-def reading(bundle_root: str | os.PathLike, model: CaseModel, workers: int) -> Iterator[ReadFile]:
+def reading(bundle_root: str | os.PathLike, model: CaseModel, workers: int, exact: bool = True) -> Iterator[ReadFile]:
     """Give what reads files for a model: in worker processes, which a file can neither crash nor fill.
 
     Where `inference.json` holds steps that only MONAI knows, files are read in this process.
@@ -80,10 +80,12 @@ def reading(bundle_root: str | os.PathLike, model: CaseModel, workers: int) -> I
         bundle_root: The bundle.
         model: Its model.
         workers: Number of processes.
+        exact: Whether large JPEG 2000 frames are decoded in full, too; otherwise as
+            :class:`~lungscan_monai.inference.quick_steps.QuickSteps` has it.
     """
     root = Path(bundle_root)
     try:
-        steps = QuickSteps(plain_steps(root, load_task(root), recorded_architecture(root / "models")))
+        steps = QuickSteps(plain_steps(root, load_task(root), recorded_architecture(root / "models")), exact)
     except ConfigError as error:
         logger.warning("%s: files are read in this process, without bounds", error)
         yield model.prepare

@@ -13,8 +13,10 @@ import pytest
 from blake3 import blake3
 from filelock import FileLock
 from PIL import Image
+from pydicom.uid import JPEG2000Lossless
 from small_bundle import mixed_folder, small_bundle, write_image, write_png
 
+from lungscan_monai.data.files import files_below
 from lungscan_monai.errors import CheckpointError, ConfigError, DataError, OutputError
 from lungscan_monai.fitted import save_calibration, save_input_check, save_operating_points
 from lungscan_monai.inference import batch, composing
@@ -83,6 +85,34 @@ def test_every_file_of_a_folder_of_all_kinds_is_accounted_for(bundle, mixed, tmp
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
     assert {row["file"]: row["state"] for row in others}["DICOMDIR"] == "skipped"
     assert all(row["reason"] for row in others)
+
+
+def test_a_limited_run_looks_at_the_first_files_and_is_a_run_of_its_own(bundle, mixed, tmp_path):
+    folder, _ = mixed
+    summary = run_batch(bundle, folder, tmp_path / "out", BatchSettings(**SMALL, limit=4))
+    assert summary["found"] == summary["done"] + summary["skipped"] + summary["rejected"] == 4
+    named = lines(tmp_path / "out" / "predictions.jsonl") + table(tmp_path / "out" / "rejects.csv")
+    assert {row["file"].removeprefix("'") for row in named} == {str(file) for file in list(files_below(folder))[:4]}
+    with pytest.raises(OutputError, match="limit 4 there, none here"):
+        run_batch(bundle, folder, tmp_path / "out", BatchSettings(**SMALL, resume=True))
+
+
+def test_large_jpeg_2000_pictures_are_decoded_smaller_only_where_that_is_asked_for(bundle, make_dicom, tmp_path):
+    rows, columns = np.mgrid[:512, :520] / 40
+    stored = (2048 + 1500 * np.sin(rows) * np.cos(columns)).astype(np.uint16)
+    dataset = make_dicom(stored, bits=12, Modality="DX", WindowCenter=2048, WindowWidth=4096)
+    dataset.compress(JPEG2000Lossless)
+    (tmp_path / "in").mkdir()
+    dataset.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
+    found = {}
+    for exact in (True, False):
+        run_batch(bundle, tmp_path / "in", tmp_path / str(exact), BatchSettings(**SMALL, exact=exact))
+        found[exact] = lines(tmp_path / str(exact) / "predictions.jsonl")[0]["probabilities"]["Pneumonia"]
+    (answer,) = Predictor(bundle, device="cpu").predict([tmp_path / "in" / "a.dcm"])
+    assert found[True] == pytest.approx(answer.probabilities["Pneumonia"], abs=1e-5)
+    assert 0 < abs(found[False] - found[True]) < 0.02
+    with pytest.raises(OutputError, match="exact False there, True here"):
+        run_batch(bundle, tmp_path / "in", tmp_path / "False", BatchSettings(**SMALL, exact=True, resume=True))
 
 
 def test_the_answers_are_those_of_the_predictor_and_name_file_and_instance(bundle, mixed, tmp_path):

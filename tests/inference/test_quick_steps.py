@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
+from pydicom.uid import JPEG2000Lossless
 
+from lungscan_monai.dicom.pixels import read_display_frame
+from lungscan_monai.dicom.reduced import Reduction
 from lungscan_monai.errors import ReadError
 from lungscan_monai.inference import quick_steps
 from lungscan_monai.inference.plain_steps import PlainSteps
@@ -116,3 +121,70 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"text")
     with pytest.raises(ReadError, match="not-dicom"):
         QuickSteps(steps())(str(tmp_path / "a.dcm"))
+
+
+def compressed(write_dicom, stored: np.ndarray, bits: int = 12, **attributes) -> str:
+    path = write_dicom("a.dcm", stored, bits=bits, **attributes)
+    dataset = dcmread(path)
+    dataset.compress(JPEG2000Lossless)
+    dataset.save_as(path)
+    return str(path)
+
+
+def smooth(shape: tuple[int, int], noise: float = 40.0) -> np.ndarray:
+    """Shades of 12 bits that change slowly, and some noise."""
+    random = np.random.default_rng(0)
+    slow = cv2.resize(random.normal(size=(7, 9)), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return (2048 + 500 * slow + noise * random.normal(size=shape)).clip(0, 4095).astype(np.uint16)
+
+
+WIDE = {"WindowCenter": 2048, "WindowWidth": 2400}
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, {"PhotometricInterpretation": "MONOCHROME1"}, {"RescaleSlope": -1, "RescaleIntercept": 4096}]
+)
+@pytest.mark.parametrize(("shape", "halvings"), [((200, 300), 2), ((202, 303), 2), ((201, 299), 1), ((100, 130), 1)])
+def test_a_large_jpeg_2000_frame_is_decoded_smaller_and_stays_where_it_was(write_dicom, attributes, shape, halvings):
+    path = compressed(write_dicom, smooth(shape), **{**WIDE, **attributes})
+    assert read_display_frame(path, smallest=(48, 64)).reduction == Reduction(halvings, *shape)
+    full, reduced = QuickSteps(steps(), exact=True)(path), QuickSteps(steps())(path)
+    np.testing.assert_allclose(full, steps()(path), atol=2e-6)
+    assert 0 < np.abs(full - reduced).mean() < 1 / 255 and np.abs(full - reduced).max() < 6 / 255
+    shifted = np.roll(full, 1, axis=2)[:, 1:-1, 1:-1]
+    assert np.abs(full - reduced).mean() < np.abs(full[:, 1:-1, 1:-1] - shifted).mean() / 10
+
+
+def test_signed_values_are_decoded_smaller_alike(write_dicom):
+    stored = smooth((200, 300)).astype(np.int16) - 2048
+    path = compressed(write_dicom, stored, WindowCenter=0, WindowWidth=2400)
+    assert read_display_frame(path, smallest=(48, 64)).reduction
+    assert np.abs(QuickSteps(steps())(path) - steps()(path)).mean() < 1 / 255
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {**WIDE, "VOILUTFunction": "SIGMOID"},
+        {**WIDE, "PixelPaddingValue": 0},
+        {"VOILUTSequence": lut()},
+        {"WindowCenter": 2048, "WindowWidth": 400},
+        {"WindowCenter": 1800, "WindowWidth": 1},
+    ],
+    ids=["values present", "sigmoid", "padding", "LUT", "narrow", "threshold"],
+)
+def test_a_jpeg_2000_frame_is_decoded_in_full_where_a_mean_would_not_do(write_dicom, attributes):
+    path = compressed(write_dicom, smooth((200, 300)), **attributes)
+    np.testing.assert_allclose(QuickSteps(steps())(path), steps()(path), atol=2e-6)
+
+
+def test_a_damaged_jpeg_2000_frame_is_refused_as_it_is_in_full(write_dicom):
+    path = Path(compressed(write_dicom, smooth((200, 300)), **WIDE))
+    content = bytearray(path.read_bytes())
+    start = content.index(b"\xff\x52")
+    content[start : start + 400] = bytes(400)
+    path.write_bytes(content)
+    for exact in (True, False):
+        with pytest.raises(ReadError, match="pixels"):
+            QuickSteps(steps(), exact=exact)(str(path))

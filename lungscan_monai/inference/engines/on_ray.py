@@ -61,6 +61,7 @@ class Opening:
         batch_size: Images in one forward pass.
         check_inputs: Whether images unlike the validation cases are not assessable.
         explains: Whether heatmaps are wanted.
+        exact: Whether large JPEG 2000 frames are decoded in full, too.
     """
 
     bundle_root: str
@@ -70,6 +71,7 @@ class Opening:
     batch_size: int
     check_inputs: bool
     explains: bool
+    exact: bool
 
     def open(self) -> CaseModel:
         """Load the model.
@@ -183,7 +185,9 @@ class _Reader:
     def __init__(self, opening: Opening, folder: Folder) -> None:
         self._opening = opening
         self._ends_with_the_actor = ExitStack()
-        read = self._ends_with_the_actor.enter_context(reading(opening.bundle_root, _OpenedLate(opening), 1))
+        read = self._ends_with_the_actor.enter_context(
+            reading(opening.bundle_root, _OpenedLate(opening), 1, opening.exact)
+        )
         self._examine = Examiner(folder, load_task(opening.bundle_root), read)
 
     def __call__(self, rows: dict[str, np.ndarray]) -> Iterator[dict[str, list[bytes]]]:

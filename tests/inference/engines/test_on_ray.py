@@ -70,7 +70,7 @@ def test_too_few_processors_are_said_in_advance(cluster, cpus, gpus):
 def test_without_ray_the_message_names_what_installs_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else True)
-    opening = Opening("bundle", "0" * 64, "torch", "float32", 4, True, False)
+    opening = Opening("bundle", "0" * 64, "torch", "float32", 4, True, False, False)
     with pytest.raises(MissingDependencyError, match=r"--engine ray needs ray, .* pip install 'lungscan-monai\[ray\]'"):
         RayEngine(opening, folder_at(tmp_path, tmp_path / "out"), Cluster())
 
@@ -79,7 +79,7 @@ def test_without_ray_the_message_names_what_installs_it(monkeypatch, tmp_path):
 def opening(tmp_path_factory) -> Opening:
     """Opens another model than the one that is there."""
     root = small_bundle(tmp_path_factory.mktemp("bundle"))
-    return Opening(str(root), "0" * 64, "torch", "float32", 4, True, False)
+    return Opening(str(root), "0" * 64, "torch", "float32", 4, True, False, False)
 
 
 def test_an_actor_that_finds_another_model_says_so_at_the_first_batch(opening):
