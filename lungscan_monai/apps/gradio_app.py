@@ -77,25 +77,29 @@ class Session:
     alone: threading.Lock = field(default_factory=threading.Lock)
 
 
-class LocalFiles(gr.File):
-    """Gradio's list of files without its downloads: whoever names a URL in place of a file is refused."""
+def local_files(**settings: Any) -> gr.File:
+    """Return Gradio's list of files without its downloads: whoever names a URL in place of a file is refused.
 
-    is_template = True
+    Its values are each file's own name and where it lies. The two methods are replaced on the object, since Gradio
+    writes a file beside the source of each class that is derived from one of its own.
 
-    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
-        """Return the path of a file that was uploaded.
+    Args:
+        **settings: As `gradio.File` takes them.
+    """
+    files = gr.File(**settings)
+    take_in = files.async_move_resource_to_block_cache
 
-        Raises:
-            gradio.Error: If it is a URL.
-        """
+    async def take_in_no_url(url_or_file_path: str | Path | None) -> str | None:
         if "://" in str(url_or_file_path):
             raise gr.Error("files are not fetched here; upload them", print_exception=False)
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
+        return await take_in(url_or_file_path)
 
-    def preprocess(self, payload: ListFiles | FileData | None) -> list[tuple[str, Path]]:
-        """Return each file's own name and where it lies."""
-        files = payload.root if isinstance(payload, ListFiles) else [payload] if payload else []
-        return [(file.orig_name or Path(file.path).name, Path(file.path)) for file in files]
+    def names_and_places(payload: ListFiles | FileData | None) -> list[tuple[str, Path]]:
+        found = payload.root if isinstance(payload, ListFiles) else [payload] if payload else []
+        return [(file.orig_name or Path(file.path).name, Path(file.path)) for file in found]
+
+    files.async_move_resource_to_block_cache, files.preprocess = take_in_no_url, names_and_places
+    return files
 
 
 class DemoPage:
@@ -228,7 +232,7 @@ def build_page(page: DemoPage, language: str = "en") -> gr.Blocks:
                     label="Language / Bahasa",
                 )
                 model = gr.Dropdown(names, value=names[0], label=words("app.model"))
-                files = LocalFiles(file_count="multiple", label=words("app.upload"), height=180, elem_id="files")
+                files = local_files(file_count="multiple", label=words("app.upload"), height=180, elem_id="files")
                 case = gr.Dropdown([], label=words("app.case"), visible=False, elem_id="case")
                 label = gr.Dropdown([], label=words("app.explain.label"), visible=False, elem_id="label")
                 opacity = gr.Slider(
