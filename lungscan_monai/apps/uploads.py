@@ -232,9 +232,6 @@ class UploadFolder:
         except ReadError as error:
             path.unlink(missing_ok=True)
             return Reject(name, error.code, error.reason)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
         self._files += 1
         self._bytes += admitted.size
         return Accepted(path.rename(path.with_suffix(_suffix(path, admitted))), name, admitted)

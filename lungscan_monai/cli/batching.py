@@ -14,25 +14,32 @@ from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
 from lungscan_monai.cli.model_options import Backend, CheckInputs, Precision, TrainedBundle
 
+Folder = Annotated[
+    str,
+    typer.Argument(metavar="FOLDER", help="Files of any kind, in it and below; or a URL as s3://bucket/archive."),
+]
+Labels = Annotated[Path | None, typer.Option(metavar="CSV", help="Reference labels of the files: makes a report, too.")]
+Exact = Annotated[
+    bool,
+    typer.Option("--exact/--no-exact", help="Decode large JPEG 2000 pictures in full, though the network needs less."),
+]
+Engine = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="What works on the files: local or ray; both give the same."),
+]
+RayAddress = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Ray cluster; started on this machine if not given.")
+]
+
 
 @guarded("What is through is recorded; give the same command with --resume to go on.")
 def batch(
     bundle: TrainedBundle,
-    folder: Annotated[
-        str,
-        typer.Argument(metavar="FOLDER", help="Files of any kind, in it and below; or a URL as s3://bucket/archive."),
-    ],
+    folder: Folder,
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the results.")],
-    labels: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Reference labels of the files: makes a report, too.")
-    ] = None,
+    labels: Labels = None,
     explain: Annotated[bool, typer.Option("--explain", help="Write a heatmap of each decision.")] = False,
-    exact: Annotated[
-        bool,
-        typer.Option(
-            "--exact/--no-exact", help="Decode large JPEG 2000 pictures in full, though the network needs less."
-        ),
-    ] = True,
+    exact: Exact = True,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Look at the first N files only.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR, if there is one.")] = False,
     deidentify: Annotated[
@@ -48,13 +55,8 @@ def batch(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one pass of the network.")] = 16,
     check_inputs: CheckInputs = True,
-    engine: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="What works on the files: local or ray; both give the same."),
-    ] = "local",
-    ray_address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Ray cluster; started on this machine if not given.")
-    ] = None,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
     model_cores: Annotated[
         int, typer.Option(min=1, help="With Ray: processors of each copy of the model, where there is no GPU.")
     ] = 1,

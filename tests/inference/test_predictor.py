@@ -206,6 +206,7 @@ def several(trained, tmp_path_factory) -> Path:
     shutil.copytree(trained, root, ignore=shutil.ignore_patterns("models"))
     metadata = json.loads((root / "configs" / "metadata.json").read_text())
     metadata["classification_kind"] = "multilabel"
+    metadata.pop("label_codes", None)
     names = {"0": "Mass", "1": "Edema", "2": "Hernia"}
     metadata["network_data_format"]["outputs"]["pred"]["channel_def"] = names
     (root / "configs" / "metadata.json").write_text(json.dumps(metadata))
