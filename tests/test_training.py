@@ -269,7 +269,7 @@ def test_a_trained_model_is_not_lost_to_a_run_that_does_not_say_so(tmp_path):
 def test_a_state_without_a_model_is_not_lost_either(tmp_path):
     small_run(tmp_path, {"head": [math.nan]}).run()
     assert not (tmp_path / "model.pt").exists()
-    with pytest.raises(CheckpointError, match=r"last\.pt"):
+    with pytest.raises(CheckpointError, match=r"resume\.pt"):
         small_run(tmp_path, {"head": RISING}).run()
 
 

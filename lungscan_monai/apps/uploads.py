@@ -226,12 +226,14 @@ class UploadFolder:
     def _outcome(self, name: str, stream: BinaryIO, packed: int | None) -> Accepted | Reject:
         self._number += 1
         path = self.path / f"{self._number:06d}"
-        try:
-            self._store(path, stream, name, packed)
-            admitted = admit(path, self._limits.gate)
-        except ReadError as error:
-            path.unlink(missing_ok=True)
-            return Reject(name, error.code, error.reason)
+        with contextlib.ExitStack() as unless_accepted:
+            unless_accepted.callback(path.unlink, missing_ok=True)
+            try:
+                self._store(path, stream, name, packed)
+                admitted = admit(path, self._limits.gate)
+            except ReadError as error:
+                return Reject(name, error.code, error.reason)
+            unless_accepted.pop_all()
         self._files += 1
         self._bytes += admitted.size
         return Accepted(path.rename(path.with_suffix(_suffix(path, admitted))), name, admitted)

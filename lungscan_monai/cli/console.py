@@ -30,7 +30,7 @@ EXIT_CODES = {
     7: "training cannot go on",
     8: "a result cannot be written",
     9: "a package is missing or does not fit",
-    10: "a PACS or another peer cannot be reached, or refuses",
+    10: "a PACS, a store, a cluster or another peer cannot be reached, or refuses",
     11: "a backend does not answer as PyTorch does",
     130: "interrupted",
 }

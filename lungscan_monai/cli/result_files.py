@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lungscan_monai.errors import ConfigError, DataError, ReadError
-from lungscan_monai.gate.admitting import DICOM, kind_of
 from lungscan_monai.gate.limits import Limits
 from lungscan_monai.optional import require
 from lungscan_monai.storage import require_writable, write_json
@@ -116,6 +115,8 @@ def _reject(one: Analysed, error: DataError) -> dict[str, Any]:
 
 
 def _is_no_dicom(path: Path) -> bool:
+    from lungscan_monai.gate.admitting import DICOM, kind_of
+
     try:
         return path.is_file() and kind_of(path) != DICOM
     except ReadError:
