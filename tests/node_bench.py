@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,7 +21,14 @@ from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, 
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
 
+from lungscan_monai.node.audit import AUDIT_NAME, Audit
+from lungscan_monai.node.delivery.commitment import CommitmentMailbox
 from lungscan_monai.node.delivery.contexts import RESULT_SOP_CLASSES
+from lungscan_monai.node.intake import Intake
+from lungscan_monai.node.ledger import NodeLedger
+from lungscan_monai.node.receiving import Listener
+from lungscan_monai.node.settings import Caller, Dicom
+from lungscan_monai.node.store import NodeStore
 
 ROOT = Path(__file__).resolve().parents[1]
 DEADLINE = 120.0
@@ -83,7 +91,7 @@ def calling(port: int, datasets: Sequence[Dataset], ae_title: str = "PACS", call
         entity.add_requested_context(sop_class, syntax)
     entity.add_requested_context(Verification)
     association = entity.associate(
-        "127.0.0.1", port, ae_title=called, evt_handlers=[(evt.EVT_CONN_OPEN, _without_delay)]
+        "127.0.0.1", port, ae_title=called, evt_handlers=[(evt.EVT_CONN_OPEN, without_delay)]
     )
     try:
         yield association
@@ -111,7 +119,8 @@ def send(port: int, *datasets: Dataset) -> list[int]:
     return statuses
 
 
-def _without_delay(event: evt.Event) -> None:
+def without_delay(event: evt.Event) -> None:
+    """Turn Nagle's algorithm off."""
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
@@ -125,8 +134,8 @@ class RecordingArchive:
         lose: How many of the next objects to acknowledge and forget.
     """
 
-    def __init__(self, port: int | None = None) -> None:
-        self.port = port or free_port()
+    def __init__(self, port: int | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self.port, self._tls = port or free_port(), tls
         self.stored: dict[str, int] = {}
         self.objects: dict[str, Dataset] = {}
         self.statuses: list[int] = []
@@ -139,8 +148,10 @@ class RecordingArchive:
         for sop_class in RESULT_SOP_CLASSES:
             entity.add_supported_context(sop_class)
         entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
-        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_FIND, self._find), (evt.EVT_CONN_OPEN, _without_delay)]
-        self._server = entity.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_FIND, self._find), (evt.EVT_CONN_OPEN, without_delay)]
+        self._server = entity.start_server(
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers, ssl_context=self._tls
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -210,6 +221,35 @@ def write_settings(folder: Path, bundle: Path, archive_port: int, **changes) -> 
     path = folder / "node.json"
     path.write_text(json.dumps({**content, **changes}), encoding="utf-8")
     return path
+
+
+class Door:
+    """A listener with store, ledger and audit log; a context manager."""
+
+    def __init__(self, folder: Path, min_free_bytes: int = 0, callers=None, **dicom) -> None:
+        self.folder, self.port, self.answers = folder, free_port(), []
+        self._callers = callers or (Caller("PACS"),)
+        self._dicom, self._min_free = Dicom(port=self.port, **dicom), min_free_bytes
+
+    def __enter__(self) -> Door:
+        self.store, self.ledger = NodeStore(self.folder), NodeLedger(self.folder)
+        audit = Audit(self.folder, "LUNGSCAN")
+        self.intake = Intake(self.store, self.ledger, audit, self._min_free)
+        observe = lambda status, seconds: self.answers.append((status, seconds))  # noqa: E731
+        self._listener = Listener(self._dicom, self._callers, self.intake, audit, observe, CommitmentMailbox())
+        self._listener.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.__exit__()
+        self.ledger.__exit__(None, None, None)
+
+    def files(self) -> list[Path]:
+        return sorted((self.folder / "received").rglob("*.dcm"))
+
+    def audited(self) -> list[str]:
+        lines = (self.folder / AUDIT_NAME).read_text().splitlines()
+        return [f"{entry['event']}: {entry['code']}" for entry in map(json.loads, lines)]
 
 
 class NodeProcess:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from dcmtk import dcmtk
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SHOWN = ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "Modality", "SeriesDescription")
@@ -142,10 +143,7 @@ class Orthanc:
 
 def storescu(port: int, *files: Path, caller: str = "PACS", called: str = "LUNGSCAN") -> None:
     """Send files with dcmtk's `storescu`; the test is skipped where there is none."""
-    program = shutil.which("storescu")
-    if program is None:
-        pytest.skip("dcmtk is not installed: bash scripts/system-packages.sh")
-    command = [program, "-aet", caller, "-aec", called, "127.0.0.1", str(port), *map(str, files)]
+    command = [dcmtk("storescu"), "-aet", caller, "-aec", called, "127.0.0.1", str(port), *map(str, files)]
     subprocess.run(command, check=True, capture_output=True, timeout=2 * PATIENCE)
 
 

@@ -164,8 +164,8 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(tls.certificate, tls.key)
-        if tls.ca is not None:
-            context.load_verify_locations(tls.ca)
+        if tls.authority is not None:
+            context.load_verify_locations(tls.authority)
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(f"dicom.tls: the PEM files cannot be used together ({error})") from error
     if tls.require_client_certificate:

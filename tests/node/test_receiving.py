@@ -5,53 +5,19 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import shutil
 import socket
 import subprocess
-from pathlib import Path
 
 import pydicom
 import pytest
-from node_bench import calling, free_port, image, send, wait_until
+from dcmtk import dcmtk
+from node_bench import Door, calling, image, send, wait_until
 
 from lungscan_monai.node import store as store_module
 from lungscan_monai.node.audit import AUDIT_NAME, Audit
-from lungscan_monai.node.delivery.commitment import CommitmentMailbox
 from lungscan_monai.node.delivery.contexts import RECEIVED_TRANSFER_SYNTAXES
-from lungscan_monai.node.intake import Intake, file_header
-from lungscan_monai.node.ledger import NodeLedger
-from lungscan_monai.node.receiving import Listener
-from lungscan_monai.node.settings import Caller, Dicom
-from lungscan_monai.node.store import NodeStore
-
-
-class Door:
-    """A listener with store, ledger and audit log; a context manager."""
-
-    def __init__(self, folder: Path, min_free_bytes: int = 0, callers=None, **dicom) -> None:
-        self.folder, self.port, self.answers = folder, free_port(), []
-        self._callers = callers or (Caller("PACS"),)
-        self._dicom, self._min_free = Dicom(port=self.port, **dicom), min_free_bytes
-
-    def __enter__(self) -> Door:
-        self.store, self.ledger = NodeStore(self.folder), NodeLedger(self.folder)
-        audit = Audit(self.folder, "LUNGSCAN")
-        self.intake = Intake(self.store, self.ledger, audit, self._min_free)
-        observe = lambda status, seconds: self.answers.append((status, seconds))  # noqa: E731
-        self._listener = Listener(self._dicom, self._callers, self.intake, audit, observe, CommitmentMailbox())
-        self._listener.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.__exit__()
-        self.ledger.__exit__(None, None, None)
-
-    def files(self) -> list[Path]:
-        return sorted((self.folder / "received").rglob("*.dcm"))
-
-    def audited(self) -> list[str]:
-        lines = (self.folder / AUDIT_NAME).read_text().splitlines()
-        return [f"{entry['event']}: {entry['code']}" for entry in map(json.loads, lines)]
+from lungscan_monai.node.intake import file_header
+from lungscan_monai.node.settings import Caller
 
 
 @pytest.fixture
@@ -182,11 +148,10 @@ def test_the_store_is_tidied_of_what_was_never_acknowledged(door):
     assert list((door.folder / "incoming").iterdir()) == [] and list((door.folder / "results").iterdir()) == []
 
 
-@pytest.mark.skipif(not shutil.which("storescu"), reason="dcmtk's storescu is not installed")
 def test_dcmtk_sends_a_file_as_it_is(door, tmp_path):
     path = tmp_path / "image.dcm"
     image(1).save_as(path, enforce_file_format=True)
-    command = ["storescu", "-aet", "PACS", "-aec", "LUNGSCAN", "127.0.0.1", str(door.port), str(path)]
+    command = [dcmtk("storescu"), "-aet", "PACS", "-aec", "LUNGSCAN", "127.0.0.1", str(door.port), str(path)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     assert [pydicom.dcmread(stored) for stored in door.files()] == [pydicom.dcmread(path)]
 
