@@ -1,8 +1,8 @@
 """New studies of a DICOMweb archive: asked for by QIDO-RS, fetched by WADO-RS, each instance once.
 
-The archive is asked for the studies of the last days that have a wanted modality; of those whose number of instances
-changed, the instances that were not acknowledged before are fetched, as they are stored. They come from outside:
-nothing here looks into them.
+The archive is asked for the studies that have a wanted modality, of the last days or of all time; of those whose
+number of instances changed, the instances that were not acknowledged before are fetched, as they are stored. They come
+from outside: nothing here looks into them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import requests
 
 from lungscan_monai.errors import ConfigError, NetworkError, OutputError
 from lungscan_monai.node.delivery.certificates import Certificates
-from lungscan_monai.node.delivery.web import WebAddress, WebService, single_value
+from lungscan_monai.node.delivery.web import WebAddress, WebService, single_value, tag_text
 from lungscan_monai.storage import replacing
 
 PAGE = 500
@@ -42,7 +42,8 @@ class Polling:
     Args:
         url: Root of the archive's DICOMweb services.
         modalities: Modalities of series that are fetched.
-        days_back: How many days before today studies are looked for.
+        days_back: How many days before today studies are looked for; None for all, which takes an archive longer, and
+            finds those without `StudyDate` as well.
         every_seconds: Pause between two looks.
         token_file: File with a bearer token.
         user: Name for basic authentication; the password is in `password_file`.
@@ -59,7 +60,7 @@ class Polling:
 
     url: str
     modalities: tuple[str, ...]
-    days_back: int = 2
+    days_back: int | None = 2
     every_seconds: float = 30.0
     token_file: Path | None = None
     user: str | None = None
@@ -73,8 +74,8 @@ class Polling:
     def __post_init__(self) -> None:
         if not self.modalities:
             raise ConfigError("modalities: is empty, so nothing would be fetched")
-        if self.days_back < 0:
-            raise ConfigError(f"days_back: is {self.days_back}, expected 0 (today only) or more")
+        if self.days_back is not None and self.days_back < 0:
+            raise ConfigError(f"days_back: is {self.days_back}, expected 0 (today only) or more, or null for all")
         for name in ("every_seconds", "seconds", "max_object_bytes"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}: is {getattr(self, name)}, expected more than 0")
@@ -171,13 +172,14 @@ class Poller:
             raise OutputError(f"{self._state}: cannot remember here what was fetched ({error})") from error
 
     def _studies(self) -> dict[str, int]:
-        """Return the studies of the last days, each with its number of instances, -1 where the archive does not say."""
-        first = _today() - datetime.timedelta(days=self._polling.days_back)
-        dates = f"{first:%Y%m%d}-"
+        """Return the studies asked for, each with its number of instances, -1 where the archive does not say."""
+        question = {"includefield": tag_text("NumberOfStudyRelatedInstances")}
+        if self._polling.days_back is not None:
+            first = _today() - datetime.timedelta(days=self._polling.days_back)
+            question["StudyDate"] = f"{first:%Y%m%d}-"  # no study without a date is in a range (PS3.4 C.2.2.2.5)
         found: dict[str, int] = {}
         for modality in self._polling.modalities:
-            question = {"ModalitiesInStudy": modality, "StudyDate": dates, "includefield": "00201208"}
-            for match in self._all("/studies", question):
+            for match in self._all("/studies", {"ModalitiesInStudy": modality, **question}):
                 if uid := _uid(match, "StudyInstanceUID"):
                     total = single_value(match, "NumberOfStudyRelatedInstances") or ""
                     found[uid] = int(total) if total.isdigit() else -1
@@ -226,7 +228,7 @@ class Poller:
 
     def _forget_all_but(self, studies: Collection[str]) -> None:
         """Drop what is remembered of studies that the archive has not listed for long."""
-        limit = _today() - datetime.timedelta(days=self._polling.days_back + REMEMBERED_DAYS)
+        limit = _today() - datetime.timedelta(days=(self._polling.days_back or 0) + REMEMBERED_DAYS)
         with self._opened() as database:
             rows = database.execute("SELECT uid FROM studies WHERE seen < ?", (limit.isoformat(),)).fetchall()
             old = [(uid,) for (uid,) in rows if uid not in studies]

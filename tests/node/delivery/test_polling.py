@@ -33,7 +33,7 @@ def store(orthanc, tmp_path, make_dicom):
             SeriesInstanceUID=f"{study}.{modality == 'DX'}".replace("True", "1").replace("False", "2"),
             SOPInstanceUID=f"{study}.{number}",
             Modality=modality,
-            StudyDate=date or f"{module._today():%Y%m%d}",
+            StudyDate=f"{module._today():%Y%m%d}" if date is None else date,
             **attributes,
         )
         DicomWebPeer(WebAddress(orthanc.web)).send([path])
@@ -77,6 +77,14 @@ def test_other_modalities_our_own_results_and_old_studies_are_left_alone(orthanc
     store(3, study="2.25.9", date="20200101")
     assert looked(poller, tmp_path) == {"2.25.7": ["2.25.7.1"]}
     store(4, modality="SR")
+    assert looked(poller, tmp_path) == {}
+
+
+def test_studies_of_any_date_and_of_none_are_found_where_all_are_asked_for(orthanc, store, tmp_path):
+    store(1, date="20200101")
+    store(2, study="2.25.8", date="")
+    poller = poller_of(orthanc, tmp_path, days_back=None)
+    assert looked(poller, tmp_path) == {"2.25.7": ["2.25.7.1"], "2.25.8": ["2.25.8.2"]}
     assert looked(poller, tmp_path) == {}
 
 
