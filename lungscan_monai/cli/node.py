@@ -11,7 +11,7 @@ from lungscan_monai.cli.console import Json, epilog, guarded, print_json, print_
 from lungscan_monai.optional import require
 
 MODULES = ("highdicom", "pynetdicom", "requests", "prometheus_client")
-STATES = ("received", "waiting", "working", "sending", "done", "failed", "unrouted", "conflict")
+STATES = ("received", "waiting", "working", "sending", "done", "failed", "unrouted", "unanswered", "conflict")
 
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The node's settings, JSON.")]
 
@@ -106,7 +106,7 @@ def retry(
     study: Annotated[str | None, typer.Argument(metavar="STUDY", help="Study Instance UID; all if not given.")] = None,
     json_: Json = False,
 ) -> None:
-    """Try again what failed, from where it failed, and ask the rules again about images that none fitted.
+    """Try again what failed, from where it failed, and images that no rule fitted or that got no result.
 
     The node may run, and begins at once; else it does when it is started.
 
@@ -122,7 +122,7 @@ def retry(
     if json_:
         print_json({"jobs": jobs, "images": images})
     else:
-        say(f"{jobs} failed job(s) are tried again; {images} image(s) that no rule fitted are routed again.")
+        say(f"{jobs} failed job(s) are tried again; {images} image(s) that went nowhere are routed again.")
 
 
 def _ledger(config: Path) -> Any:

@@ -60,11 +60,15 @@ class Outcome:
         job: Its number; None if the process is about to end, and takes all unanswered jobs with it.
         results: What was written.
         error: Why there are none; None if there are.
+        unanswered: The images among others for which no result could be made, each with the reason.
+        is_of_the_disk: Whether the results could not be written, which is no fault of the study.
     """
 
     job: int | None
     results: tuple[Result, ...]
     error: str | None = None
+    unanswered: tuple[tuple[Path, str], ...] = ()
+    is_of_the_disk: bool = False
 
 
 class AnalysisProcess:

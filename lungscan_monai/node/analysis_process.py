@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 
-from lungscan_monai.errors import LungScanError, chain_of, own_error
+from lungscan_monai.errors import DataError, LungScanError, OutputError, chain_of, own_error
 from lungscan_monai.inference.case_model import CaseModel
 from lungscan_monai.inference.opening import ReadFile, open_model, reading
 from lungscan_monai.inference.studies import Analysed, ModelIdentity, analyse, identity_of
@@ -25,6 +25,9 @@ from lungscan_monai.node.analysing import Assignment, Orders, Outcome
 from lungscan_monai.node.ledger import Result
 from lungscan_monai.results.making import make_results, write_results
 from lungscan_monai.results.options import ResultOptions
+
+_LESS_URGENT = 10
+"""How much nicer than the node: whoever sends images is answered first."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,13 @@ class Opened:
 
 def main(descriptor: int) -> None:
     """Work on jobs until the other side is gone."""
+    os.nice(_LESS_URGENT)
     line = Connection(descriptor)
     _be_quiet(line)
     orders: Orders = line.recv()
     opened: dict[str, Opened] = {}
     with ExitStack() as stack:
-        for (
-            bundle
-        ) in orders.bundles:  # beforehand, so that no study waits for it; what fails is told when it is asked for
+        for bundle in orders.bundles:  # before a study waits for it; what fails is told when it is asked for
             with suppress(LungScanError, RuntimeError):
                 opened[bundle] = _opened(orders, bundle, stack)
         while True:
@@ -88,24 +90,38 @@ def _work(line: Connection, opened: Opened, orders: Orders, assignments: tuple[A
         answers[job_of[analysed.sources[0]]].append(analysed)
     for one in assignments:
         try:
-            results = _written(answers[one.job], opened.identity, options, one.folder)
-            line.send(Outcome(one.job, results))
+            line.send(outcome_of(one, answers[one.job], opened.identity, options))
         except (LungScanError, RuntimeError) as error:
-            line.send(Outcome(one.job, (), _told(error)))
+            line.send(Outcome(one.job, (), _told(error), is_of_the_disk=isinstance(error, OutputError)))
 
 
-def _written(
-    answers: list[Analysed], identity: ModelIdentity, options: ResultOptions, folder: Path
-) -> tuple[Result, ...]:
+def outcome_of(
+    assignment: Assignment, answers: list[Analysed], identity: ModelIdentity, options: ResultOptions
+) -> Outcome:
+    """Write the results of a job.
+
+    An image that no result can be made for keeps the others' results back only if there are none.
+
+    Raises:
+        DataError: If there is no result at all.
+        OutputError: If they cannot be written.
+    """
     results: list[Result] = []
+    unanswered: list[tuple[Path, str]] = []
     for analysed in answers:
-        datasets = make_results(analysed, identity, options)
-        paths = write_results(datasets, folder)
+        try:
+            datasets = make_results(analysed, identity, options)
+        except DataError as error:
+            unanswered += [(path, _told(error)) for path in analysed.sources]
+            continue
+        paths = write_results(datasets, assignment.folder)
         results += [
-            Result(str(dataset.SOPInstanceUID), f"{folder.name}/{path.name}")
+            Result(str(dataset.SOPInstanceUID), f"{assignment.folder.name}/{path.name}")
             for dataset, path in zip(datasets, paths, strict=True)
         ]
-    return tuple(results)
+    if unanswered and not results:
+        raise DataError(unanswered[0][1])
+    return Outcome(assignment.job, tuple(results), unanswered=tuple(unanswered))
 
 
 def _told(error: Exception) -> str:

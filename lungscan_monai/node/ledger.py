@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ JOB_STATES = (WAITING, WORKING, SENDING, DONE, FAILED)
 
 NEW, KNOWN, CONFLICT = "new", "known", "conflict"
 """What an instance is when it comes: not seen before, here already, or here already with other bytes."""
+UNROUTED, UNANSWERED = "unrouted", "unanswered"
+"""What becomes of a new one that no rule fits, and of one that no result could be made for."""
 
 CONFLICT_REASON = "the same SOP Instance UID came before with other bytes; this content is kept and not analysed"
 
@@ -207,9 +209,8 @@ class NodeLedger:
         with self._transaction():
             for sha256, (bundles, reason) in routes.items():
                 self._run(
-                    "UPDATE instances SET routed = 1, kind = CASE WHEN ? THEN kind ELSE 'unrouted' END, reason = ? "
-                    "WHERE sha256 = ? AND study = ?",
-                    *(bool(bundles), reason, sha256, study),
+                    "UPDATE instances SET routed = 1, kind = ?, reason = ? WHERE sha256 = ? AND study = ?",
+                    *(NEW if bundles else UNROUTED, reason, sha256, study),
                 )
             for bundle in dict.fromkeys(name for bundles, _ in routes.values() for name in bundles):
                 made = self._run(
@@ -265,10 +266,15 @@ class NodeLedger:
                 )
             return [self._job(job.id) for job in jobs]
 
-    def analysed(self, job: int, results: Iterable[Result]) -> None:
+    def analysed(self, job: int, results: Iterable[Result], unanswered: Mapping[str, str] | None = None) -> None:
         """Record a job's results, which are on the disk, and let them be sent.
 
         One that another job has made already is sent as that one has it: archives compare what comes under one UID.
+
+        Args:
+            job: Its number.
+            results: What it made.
+            unanswered: Why there is no result, by SHA-256 of the image.
         """
         now = time.time()
         with self._transaction():
@@ -281,6 +287,12 @@ class NodeLedger:
                     *(job, result.sop, result.file),
                 )
                 count += 1
+            for sha256, reason in (unanswered or {}).items():
+                self._run(
+                    "UPDATE instances SET kind = ?, reason = ? WHERE sha256 = ? AND id IN "
+                    "(SELECT instance FROM job_instances WHERE job = ?)",
+                    *(UNANSWERED, reason, sha256, job),
+                )
             self._run(
                 "UPDATE jobs SET state = ?, attempts = 0, due = ?, reason = NULL, changed = ?, results = ? "
                 "WHERE id = ?",
@@ -359,13 +371,13 @@ class NodeLedger:
                 self._run("UPDATE jobs SET state = ? WHERE id = ? AND state = ?", WAITING, job, WORKING)
 
     def retry(self, study: str | None = None) -> tuple[int, int]:
-        """Let what failed be tried again from where it failed, and ask the rules again about what they left.
+        """Let what failed be tried again from where it failed, and images that went nowhere from the rules on.
 
         Args:
             study: A study; all if None.
 
         Returns:
-            How many jobs, and how many images that no rule fitted.
+            How many jobs, and how many images that no rule fitted or that had no result.
         """
         now, which = time.time(), "" if study is None else " AND study = ?"
         values = () if study is None else (study,)
@@ -376,13 +388,13 @@ class NodeLedger:
                 *(now, now, *values),
             ).rowcount
             self._run(
-                "UPDATE studies SET open = 1 WHERE study IN (SELECT study FROM instances WHERE kind = 'unrouted' "
+                "UPDATE studies SET open = 1 WHERE study IN (SELECT study FROM instances WHERE kind IN (?, ?) "
                 f"AND kept){which}",
-                *values,
+                *(UNROUTED, UNANSWERED, *values),
             )
             images = self._run(
-                f"UPDATE instances SET routed = 0, kind = 'new', reason = NULL WHERE kind = 'unrouted' AND kept{which}",
-                *values,
+                f"UPDATE instances SET routed = 0, kind = ?, reason = NULL WHERE kind IN (?, ?) AND kept{which}",
+                *(NEW, UNROUTED, UNANSWERED, *values),
             ).rowcount
         return jobs, images
 
@@ -394,12 +406,13 @@ class NodeLedger:
         return {RECEIVED: received, **{state: found.get(state, 0) for state in JOB_STATES}}
 
     def instance_counts(self) -> dict[str, int]:
-        """Return the number of instances in all, of those that no rule fitted, and of conflicting contents."""
+        """Return the number of instances in all, of those that went nowhere, and of conflicting contents."""
         with self._lock, self._errors():
             found = dict(self._base.execute("SELECT kind, COUNT(*) FROM instances GROUP BY kind").fetchall())
         return {
             "instances": sum(found.values()),
-            "unrouted": found.get("unrouted", 0),
+            UNROUTED: found.get(UNROUTED, 0),
+            UNANSWERED: found.get(UNANSWERED, 0),
             "conflicts": found.get(CONFLICT, 0),
         }
 
@@ -420,7 +433,7 @@ class NodeLedger:
         )
 
     def left_out(self, study: str | None = None) -> list[tuple[str, str, str, str]]:
-        """Return study, instance, kind (`unrouted`, `conflict`) and reason of the images that go nowhere."""
+        """Return study, instance, kind (`unrouted`, `unanswered`, `conflict`) and reason of images that go nowhere."""
         return self._rows(
             "SELECT study, sop, kind, reason FROM instances WHERE reason IS NOT NULL AND (? IS NULL OR study = ?) "
             "ORDER BY id",

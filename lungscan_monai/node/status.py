@@ -14,7 +14,8 @@ def status_of(ledger: NodeLedger, study: str | None = None, state: str | None = 
     Args:
         ledger: The node's.
         study: Only this study.
-        state: Only what is in this state; `unrouted` and `conflict` for images that go nowhere.
+        state: Only what is in this state; `unrouted`, `unanswered` and `conflict` for images that go
+            nowhere.
 
     Returns:
         Counts; one entry for each study that is still open, each job, and each image that goes nowhere.

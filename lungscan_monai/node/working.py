@@ -76,15 +76,20 @@ class Working(Loop):
 
     def _record(self, job: Job, outcome: Outcome) -> None:
         if outcome.error is None:
-            self._ledger.analysed(job.id, outcome.results)
+            self._ledger.analysed(job.id, outcome.results, {path.stem: why for path, why in outcome.unanswered})
             code = f"{len(outcome.results)} results"
             self._wake()
-        elif job.attempts >= self._settings.analysis.attempts:
+        elif job.attempts >= self._most_attempts(outcome):
             self._ledger.fail(job.id, f"analysis: {outcome.error}")
             code = "failed"
         else:
             seconds = pause(self._settings.retries, job.attempts, self._chance)
             self._ledger.put_off(job.id, WAITING, f"analysis: {outcome.error}", seconds)
             code = "put off"
-        result = SUCCESS if outcome.error is None else SERIOUS
+        result = SERIOUS if outcome.error or outcome.unanswered else SUCCESS
         self._audit.write("study analysed", EXECUTE, result, "node", code=code, study=job.study, bundle=job.bundle)
+
+    def _most_attempts(self, outcome: Outcome) -> int:
+        """A disk without room may have some again in hours, as an archive may be there again."""
+        settings = self._settings
+        return settings.retries.attempts if outcome.is_of_the_disk else settings.analysis.attempts

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from lungscan_monai.dicom.pixels import GREY
+from lungscan_monai.errors import LungScanError, ReadError
 from lungscan_monai.inference.studies import Analysed, ModelIdentity
 from lungscan_monai.results.context import Context, context_of
 from lungscan_monai.results.key_object import key_object
@@ -18,6 +19,7 @@ from lungscan_monai.results.places import has_place
 from lungscan_monai.results.presentation_state import presentation_state
 from lungscan_monai.results.secondary_capture import captures
 from lungscan_monai.results.segmentation import salient_pixels, salient_regions
+from lungscan_monai.results.sources import UNUSABLE
 from lungscan_monai.results.sr import coded_report
 from lungscan_monai.results.sr_twin import readable_report
 from lungscan_monai.storage import replacing
@@ -39,13 +41,19 @@ def make_results(analysed: Analysed, identity: ModelIdentity, options: ResultOpt
         picture of words, and nothing else.
 
     Raises:
-        ReadError: If a source is not admitted or cannot be read.
+        ReadError: If a source is not admitted or cannot be read, or no result can be made of what its header says.
         DataError: If a source is no DICOM image, or lacks a UID that results refer to it by.
     """
     context = context_of(analysed, identity, options)
-    made = _made(context, options)
-    for one in made:
-        _complete(one, context)
+    try:
+        made = _made(context, options)
+        for one in made:
+            _complete(one, context)
+    except LungScanError:
+        raise
+    except UNUSABLE as error:
+        source = analysed.sources[0].name
+        raise ReadError(source, "malformed", f"no result can take its header over ({type(error).__name__})") from error
     return made
 
 

@@ -24,8 +24,8 @@ _EMPTY_IF_UNKNOWN = (
 _TAKEN_OVER_GROUPS = (0x0008, 0x0010)
 _CHECKED = ("AS", "CS", "DA", "DS", "DT", "IS", "TM")
 _SEXES = ("M", "F", "O")
-_UNUSABLE = (AttributeError, EOFError, LookupError, TypeError, ValueError, OverflowError, struct.error)
-"""What pydicom raises for values that are not what their VR says."""
+UNUSABLE = (AttributeError, EOFError, LookupError, TypeError, ValueError, OverflowError, struct.error)
+"""What pydicom and highdicom raise for values that are not what their VR says."""
 
 
 def read_header(path: Path) -> Dataset:
@@ -44,7 +44,7 @@ def read_header(path: Path) -> Dataset:
         with disable_value_validation():  # which would quote what it finds
             header = dcmread(path, stop_before_pixels=True, force=True)
             _complete(header)
-    except _UNUSABLE as error:
+    except UNUSABLE as error:
         raise ReadError(path.name, "malformed", f"its header cannot be used ({type(error).__name__})") from error
     missing = [keyword for keyword in REQUIRED if not header.get(keyword)]
     if missing:

@@ -44,7 +44,7 @@ def test_an_instance_is_new_once_then_known_and_with_other_bytes_a_conflict(ledg
     assert ledger.add(instance(1)) == KNOWN
     assert ledger.add(instance(1, sha256="other")) == CONFLICT
     assert ledger.unrouted("1.1") == {"sha1": "1.2"}
-    assert ledger.instance_counts() == {"instances": 2, "unrouted": 0, "conflicts": 1}
+    assert ledger.instance_counts() == {"instances": 2, "unrouted": 0, "unanswered": 0, "conflicts": 1}
     assert [row[:3] for row in ledger.left_out()] == [("1.1", "1.3.1", "conflict")]
 
 

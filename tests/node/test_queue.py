@@ -33,20 +33,23 @@ class Process:
 
     def __init__(self) -> None:
         self.errors: list[str] = []
+        self.unreadable: list[str] = []
+        self.is_disk_full = False
         self.asked: list[list[int]] = []
 
     def run(self, bundle: str, assignments: Sequence[Assignment]) -> Iterator[Outcome]:
         self.asked.append([one.job for one in assignments])
         for one in assignments:
             if self.errors:
-                yield Outcome(one.job, (), self.errors.pop(0))
+                yield Outcome(one.job, (), self.errors.pop(0), is_of_the_disk=self.is_disk_full)
                 continue
             one.folder.mkdir(exist_ok=True)
             results = []
-            for path in one.images:
+            unanswered = tuple((path, "damaged") for path in one.images if f"result of {path.stem}" in self.unreadable)
+            for path in (path for path in one.images if (path, "damaged") not in unanswered):
                 (one.folder / f"{path.stem}.dcm").write_text(f"of {bundle}")
                 results.append(Result(f"result of {path.stem}", f"{one.folder.name}/{path.stem}.dcm"))
-            yield Outcome(one.job, tuple(results))
+            yield Outcome(one.job, tuple(results), unanswered=unanswered)
 
     def end(self) -> None:
         pass
@@ -172,6 +175,27 @@ def test_a_job_whose_outcome_cannot_be_recorded_is_worked_on_again(queue, monkey
             queue.working.step()
     queue.run()
     assert queue.states() == {DONE: 1}
+
+
+def test_an_image_without_a_result_is_told_and_routed_again_when_asked(queue):
+    results = [queue.receive(number) for number in (1, 2)]
+    queue.process.unreadable = results[:1]
+    queue.run()
+    assert queue.states() == {DONE: 1} and queue.archive.stored == results[1:]
+    (entry,) = status_of(queue.ledger, state="unanswered")["studies"]
+    assert (entry["instance"], entry["reason"]) == (image(1).SOPInstanceUID, "damaged")
+    queue.process.unreadable = []
+    assert queue.ledger.retry() == (0, 1)
+    queue.run()
+    assert sorted(queue.archive.stored) == sorted(results)
+    assert status_of(queue.ledger, state="unanswered")["studies"] == []
+
+
+def test_a_disk_without_room_for_results_is_waited_for_longer_than_a_study_that_fails(queue):
+    queue.receive(1)
+    queue.process.errors, queue.process.is_disk_full = ["no room"] * 2, True
+    queue.run()
+    assert queue.states() == {DONE: 1} and len(queue.process.asked) == 3
 
 
 def test_an_archive_that_is_away_for_a_moment_gets_each_result_once(queue):
