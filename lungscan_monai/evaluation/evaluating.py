@@ -40,6 +40,7 @@ from lungscan_monai.handlers.pooled_features import PooledFeatures
 from lungscan_monai.handlers.predictions import PredictionMetric
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.metrics.scaling import Calibration
+from lungscan_monai.model_files import recorded_architecture
 from lungscan_monai.storage import require_writable
 from lungscan_monai.task import TaskSpec
 
@@ -140,6 +141,7 @@ class Evaluation:
         report["input_check"] = self._checked(raw, features, fits, model_sha256)
         explained = self._explained(predictions, report, calibration, model_sha256)
         report["warnings"] += explained.warnings
+        report["model"] = self._model()
         report["error_gallery"] = explained.gallery
         if explained.explanations is not None:
             report["explanations"] = explained.explanations
@@ -189,6 +191,19 @@ class Evaluation:
             self.settings,
         )
         return explainer.run(self.output_dir, model_sha256)
+
+    def _model(self) -> dict[str, Any]:
+        """Return what a model card says of the model before its numbers."""
+        network = recorded_architecture(self.model_path.parent)
+        return {
+            "question": self.task.title,
+            "intended_use": self.task.intended_use,
+            "labels": list(self.task.label_names),
+            "modalities": list(self.task.modalities),
+            "views": list(self.task.views),
+            "image_size": list(network.get("image_size", self.task.image_size)),
+            "network": {name: value for name, value in network.items() if name != "image_size"},
+        }
 
     def _facts(self, model_sha256: str) -> dict[str, Any]:
         versions = {name: importlib.metadata.version(name) for name in _PACKAGES}

@@ -36,6 +36,7 @@ def render_markdown(report: dict[str, Any], figures: Iterable[str] = ()) -> str:
         "clinical decision may rest on them.",
         _warnings(report["warnings"]),
         "## What was evaluated\n\n" + _evaluated(report),
+        _section("## The model in short", _model(report.get("model"))),
         "## Results\n\n" + results_in_tables(report),
         "## Operating points\n\n" + operating_points(report),
         "## Calibration\n\n" + calibration(report),
@@ -74,6 +75,16 @@ def _evaluated(report: dict[str, Any]) -> str:
     ]
     labels = table(("Label", "Cases assessed", "Patients", "Positive", "Negative", "Prevalence"), counted)
     return f"{sections}\n\n{labels}"
+
+
+def _model(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    rows = [(name.replace("_", " ").capitalize(), _fact(value)) for name, value in found.items() if value]
+    return table(("Fact", "Value"), rows) + (
+        "\n\nHow it was trained, on what data, and its known limitations stand in the model card of its bundle "
+        "(`docs/README.md`)."
+    )
 
 
 def _share(label: dict[str, Any]) -> str:
@@ -135,4 +146,4 @@ def _facts(facts: dict[str, Any]) -> str:
 def _fact(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{cell(name)} {cell(entry)}" for name, entry in value.items())
-    return cell(value)
+    return ", ".join(map(cell, value)) if isinstance(value, list) else cell(value)

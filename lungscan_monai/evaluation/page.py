@@ -10,6 +10,7 @@ from lungscan_monai.evaluation.page_curves import decision_curves, reliability, 
 from lungscan_monai.evaluation.page_decisions import abstaining, calibration, thresholds, unfamiliar
 from lungscan_monai.evaluation.page_explanations import errors, explanations
 from lungscan_monai.evaluation.page_facts import evaluated, limits, method, warnings
+from lungscan_monai.evaluation.page_model import model
 from lungscan_monai.evaluation.page_results import confusion, in_short, results
 from lungscan_monai.evaluation.page_subgroups import subgroups
 from lungscan_monai.evaluation.words import LANGUAGES, Words, words_of
@@ -61,6 +62,7 @@ def _parts(pictures: Mapping[str, SmallPicture]) -> dict[str, Callable[[dict[str
     """Return what builds each section, in the order of the page."""
     return {
         "evaluated": evaluated,
+        "model": model,
         "results": results,
         "curves": roc_and_precision,
         "thresholds": thresholds,

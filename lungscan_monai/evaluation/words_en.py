@@ -20,6 +20,7 @@ ENGLISH = {
     "all_classes": "all classes",
     # Headings
     "heading.evaluated": "What was evaluated",
+    "heading.model": "The model in short (model card)",
     "heading.results": "Main numbers",
     "heading.curves": "ROC and precision-recall curves",
     "heading.thresholds": "Operating points",
@@ -80,6 +81,16 @@ ENGLISH = {
     "fact.view": "View",
     "fact.source": "Source",
     "fact.scanner": "Scanner",
+    "model.caption": "What the model is",
+    "model.question": "question",
+    "model.intended_use": "intended use",
+    "model.labels": "labels",
+    "model.modalities": "made for the DICOM modalities",
+    "model.views": "made for the views",
+    "model.image_size": "input of the network, rows and columns",
+    "model.network": "network",
+    "model.more": "How it was trained, on what data, and its known limitations stand in the model card of its bundle "
+    "(docs/README.md). How well it does, and what these numbers cannot say, stands below.",
     # Numbers
     "results.of": "Numbers for {label}, with 95 % intervals",
     "results.together": "All classes together, with 95 % intervals",
@@ -280,6 +291,7 @@ ENGLISH = {
     "measure.ssim_whole_network": "SSIM, all weights random",
     "measure.outside_body": "share of the map outside the body (more than by chance may be a shortcut)",
     "measure.border": "share of the map at the border of the image (more than by chance may be a shortcut)",
+    "measure.text": "share of the map on what looks like burned-in text (more than by chance may be a shortcut)",
     "errors.explained": "The answers that the model was surest of: wrong ones first, then right ones; beside each "
     "picture its heatmap. Which files they are stands in report.json, in this order; it does not stand here, since "
     "the name of a file may name a patient.",
@@ -420,6 +432,8 @@ ENGLISH = {
     "heatmaps for a shortcut",
     "said.shortcut_border": "{n}% of the saliency lies in the outer {n_border}% of the image, where markers are, "
     "which is {n_area}% of the area; look at the heatmaps for a shortcut",
+    "said.shortcut_text": "{n}% of the saliency lies on what looks like burned-in text, which is {n_area}% of the "
+    "area; look at the heatmaps for a shortcut",
     "said.absent": "absent",
     "said.present": "present",
     "said.not_recorded": "not recorded",

@@ -102,7 +102,10 @@ def test_what_is_fitted_on_validation_lies_beside_the_model_and_was_applied(rig)
     assert report["input_check"]["limit"] == pytest.approx(load_input_check(rig.models, rig.sha256).limit, abs=1e-6)
     assert report["subgroups"][0]["fact"] == "view"
     assert json.loads((rig.folder / "eval" / "report.json").read_text()) == report
-    assert "Unfamiliar inputs" in (rig.folder / "eval" / "report.md").read_text()
+    assert report["model"]["intended_use"] == rig.task.intended_use
+    page = (rig.folder / "eval" / "report.md").read_text()
+    assert "Unfamiliar inputs" in page
+    assert rig.task.intended_use in page
 
 
 def test_the_same_evaluation_gives_the_same_bytes(rig):

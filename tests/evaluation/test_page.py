@@ -66,8 +66,9 @@ def explained(names):
             },
             "faithfulness": {"cases": 12, "grid": [16, 16], "deletion_gain": half, "insertion_gain": nothing},
             "weights": {"cases": 12, "rank_correlation_head_and_upper_half": half, "ssim_whole_network": half},
-            "shortcuts": {"cases": 12, "outside_body": half, "border": half},
+            "shortcuts": {"cases": 12, "outside_body": half, "border": half, "text": nothing},
         },
+        "model": {"question": "ι", "network": {"κ": "λ", "μ": None}, "views": [], "image_size": [3, 4]},
         "error_gallery": [{"label": names[1], **dict.fromkeys(KINDS, [case])}],
     }  # fmt: skip
 
@@ -171,6 +172,15 @@ def test_explanations_are_shown_with_what_chance_would_give(pages):
     start = english.index("the peak of the map lies on the finding (pointing game)")
     assert english[start + 1 : start + 5] == ["0.500", "(0.100 to 0.900)", "0.125", "7"]
     assert "tidak dapat dihitung" in pages["binary", "id"]
+
+
+def test_the_model_is_described_as_its_bundle_states_it(pages, reports):
+    for code in LANGUAGES:
+        texts = PageReader(pages["binary", code]).texts
+        assert {"ι", "κ λ", "3, 4"} <= set(texts)
+    assert "model-heading" not in render_page(
+        {name: part for name, part in reports["binary"].items() if name != "model"}
+    )
 
 
 def test_no_name_brings_markup_into_a_page():
