@@ -9,11 +9,11 @@ from lungscan_monai.evaluation.words import Words
 from lungscan_monai.inference.answering import Prediction, Reject
 from lungscan_monai.inference.studies import Analysed, ModelIdentity
 from lungscan_monai.metrics.decisions import DEFAULT_THRESHOLD
+from lungscan_monai.metrics.percentages import told_percentage
 
 DECIDED, UNCERTAIN, UNASSESSABLE, UNREADABLE = "decided", "uncertain", "not_assessable", "unreadable"
 STATES = (DECIDED, UNCERTAIN, UNASSESSABLE, UNREADABLE)
 
-_LEAST = 0.001
 _UNASSESSABLE = "not assessable"
 """How the reason of a reject begins, if the file is a readable picture and none that the model was made for."""
 
@@ -100,9 +100,8 @@ def percentage(probability: float, words: Words) -> str:
         >>> percentage(0.99999, app_words("en"))  # doctest: +SKIP
         '> 99.9 %'
     """
-    if 0 < probability < _LEAST:
-        return f"< {words.percent(_LEAST)}"
-    return f"> {words.percent(1 - _LEAST)}" if 1 - _LEAST < probability < 1 else words.percent(probability)
+    sign, value = told_percentage(probability)
+    return f"{sign}\N{NO-BREAK SPACE}{words.percent(value / 100)}".lstrip()
 
 
 def _rejected(reject: Reject, words: Words) -> Card:

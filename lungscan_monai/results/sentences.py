@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lungscan_monai.inference.answering import Prediction, Reject
 from lungscan_monai.inference.studies import Analysed, ModelIdentity
+from lungscan_monai.metrics.percentages import told_percentage
 
 NOT_FOR_DIAGNOSIS = "Not for diagnosis"
 
@@ -37,13 +38,8 @@ def percent(share: float, digits: int = 1) -> str:
         >>> percent(0.873), percent(0.00001), percent(0.99999), percent(1.0)
         ('87.3 %', '< 0.1 %', '> 99.9 %', '100.0 %')
     """
-    least = 10.0**-digits
-    value = round(100 * share, digits)
-    if share > 0 and value < least:
-        return f"< {least:.{digits}f} %"
-    if share < 1 and value > 100 - least:
-        return f"> {100 - least:.{digits}f} %"
-    return f"{value:.{digits}f} %"
+    sign, value = told_percentage(share, digits)
+    return f"{sign} {value:.{digits}f} %".lstrip()
 
 
 def model_sentences(analysed: Analysed, identity: ModelIdentity) -> list[str]:
