@@ -115,6 +115,15 @@ def _wait(process: subprocess.Popen, port: int, log: Path) -> None:
     pytest.fail(f"the server did not answer within {START_SECONDS} s:\n{log.read_text()[-2000:]}")
 
 
+def tab_to(page, wanted, most: int = 80) -> None:
+    """Press Tab until an element, or something in it, has the keyboard."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("found => found.contains(document.activeElement)"):
+            return
+    pytest.fail(f"{wanted} is not reached by {most} presses of Tab")
+
+
 def axe_script(folder: Path) -> Path:
     """Return axe-core's script, fetched by npm, or skip."""
     npm = shutil.which("npm")

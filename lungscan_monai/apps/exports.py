@@ -23,6 +23,7 @@ from lungscan_monai.apps.cards import Card, percentage
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.inference.answering import Prediction, Reject
 from lungscan_monai.inference.studies import Analysed, ModelIdentity
+from lungscan_monai.optional import require
 from lungscan_monai.spreadsheets import guarded_cell
 
 _FONT = "DejaVu"  # matplotlib brings it, with the letters of many languages
@@ -105,6 +106,15 @@ def as_pdf(case: KeptCase, identity: ModelIdentity, words: Words) -> bytes:
     return bytes(pdf.output())
 
 
+def require_dicom() -> None:
+    """Check that DICOM results can be made here.
+
+    Raises:
+        MissingDependencyError: If highdicom is not installed.
+    """
+    require("results", "a DICOM result", "highdicom")
+
+
 def as_dicom_zip(analysed: Analysed, identity: ModelIdentity, folder: Path) -> bytes:
     """Return the DICOM results of a case (structured reports, secondary capture) as an archive.
 
@@ -117,9 +127,7 @@ def as_dicom_zip(analysed: Analysed, identity: ModelIdentity, folder: Path) -> b
         DataError: If the sources are no DICOM images.
         MissingDependencyError: If highdicom is not installed.
     """
-    from lungscan_monai.optional import require
-
-    require("results", "a DICOM result", "highdicom")
+    require_dicom()
     from lungscan_monai.results.making import make_results, write_results
 
     stream = io.BytesIO()

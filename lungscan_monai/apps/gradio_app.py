@@ -143,7 +143,7 @@ class DemoPage:
                 return Html("")
             if label not in session.model.task.label_names or not _is_answered(session.cases[index]):
                 return Html("")
-            path = _explained_slice(session, session.cases[index], label)
+            path = session.model.source_for(session.cases[index].analysed, label)
             if session.heatmap is None or (session.heatmap.source, session.heatmap.label) != (path, label):
                 try:
                     (session.heatmap,) = session.model.explain(path, [label])
@@ -247,8 +247,8 @@ def build_page(page: DemoPage, language: str = "en") -> gr.Blocks:
             done = trigger(page.analyse, asked, [answers, case, label, opacity], **private)
             done.then(page.explain, looked, heatmap, **private)
         case.input(page.chosen, case, label, **private).then(page.explain, looked, heatmap, **private)
-        for trigger in (label.input, opacity.release):
-            trigger(page.explain, looked, heatmap, **private)
+        label.input(page.explain, looked, heatmap, **private)
+        opacity.input(page.explain, looked, heatmap, trigger_mode="always_last", **private)  # a release needs a mouse
         named = {notice: None, model: "app.model", files: "app.upload", case: "app.case"}
         named |= {label: "app.explain.label", opacity: "app.explain.opacity"}
 
@@ -357,15 +357,6 @@ def _is_answered(case: Case) -> bool:
 def _leading_label(case: Case) -> str:
     answer = case.analysed.answer
     return answer.label or max(answer.probabilities, key=answer.probabilities.get)
-
-
-def _explained_slice(session: Session, case: Case, label: str) -> Path:
-    """Return the file to look at: of a series the slice that speaks for the label most."""
-    sources = case.analysed.sources
-    if len(sources) == 1:
-        return sources[0]
-    rows = session.model.probabilities_by_file(sources)
-    return sources[max(range(len(sources)), key=lambda index: rows[index][label])]
 
 
 def _cards(cases: Sequence[Case], words: Words) -> Html:

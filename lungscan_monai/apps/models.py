@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from lungscan_monai.demonstration import DEMONSTRATION
 from lungscan_monai.errors import ConfigError
 from lungscan_monai.inference.explaining_model import ExplainingModel
 from lungscan_monai.inference.opening import ReadFile, reading
-from lungscan_monai.inference.studies import Analysed, Heatmap, ModelIdentity, analyse, identity_of
+from lungscan_monai.inference.studies import METHOD, Analysed, Heatmap, ModelIdentity, analyse, identity_of
 from lungscan_monai.saliency.cams import explain, require_method
 from lungscan_monai.task import TaskSpec, load_task
 
@@ -45,6 +46,41 @@ class Offer:
     is_demonstration: bool
 
 
+class RecentlyRead:
+    """Reads files and remembers the last few pictures, so that who is answered and then asks why waits for one reading.
+
+    Args:
+        read: What reads.
+        pictures: How many are remembered.
+    """
+
+    def __init__(self, read: ReadFile, pictures: int = 4) -> None:
+        self._read, self._most = read, pictures
+        self._pictures: OrderedDict[tuple[Path, int, int, int], np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """Return what a file holds now.
+
+        Raises:
+            DataError: If it cannot be read.
+        """
+        try:
+            facts = path.stat()
+        except OSError:
+            return self._read(path)
+        key = (path, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+        with self._lock:
+            if key in self._pictures:
+                return self._pictures[key]
+        picture = self._read(path)
+        with self._lock:
+            self._pictures[key] = picture
+            while len(self._pictures) > self._most:
+                self._pictures.popitem(last=False)
+        return picture
+
+
 class ServedModel:
     """One model that any thread may ask; used inside of its :class:`ModelStore`.
 
@@ -58,7 +94,7 @@ class ServedModel:
     def __init__(self, offer: Offer, model: ExplainingModel, read: ReadFile, views: DecodingPool) -> None:
         self.offer, self.task = offer, offer.task
         self.identity: ModelIdentity = identity_of(model)
-        self._model, self._read, self._views = model, read, views
+        self._model, self._read, self._views = model, RecentlyRead(read), views
         self._alone = threading.Lock()
 
     def analyse(self, paths: Sequence[Path], explained: bool = False) -> list[Analysed]:
@@ -71,22 +107,16 @@ class ServedModel:
         with self._alone:
             return analyse(self._model, self._read, paths, explain=explained)
 
-    def probabilities_by_file(self, paths: Sequence[Path]) -> list[dict[str, float]]:
-        """Return the probabilities of each slice of a series by themselves.
+    def source_for(self, analysed: Analysed, label: str) -> Path:
+        """Return the file of a case to look at for a label: of a series the slice that speaks for it most."""
+        return analysed.source_for(self.task.label_names.index(label))
 
-        Raises:
-            ReadError: If one cannot be read.
-        """
-        rows: list[dict[str, float]] = []
-        size = self._model.batch_size
-        for start in range(0, len(paths), size):
-            images = np.stack([self._read(path) for path in paths[start : start + size]])
-            with self._alone:
-                found = self._model.answer(images).probabilities
-            rows += [dict(zip(self.task.label_names, row.tolist(), strict=True)) for row in found]
-        return rows
+    def explain(self, path: Path, labels: Sequence[str], method: str = METHOD) -> list[Heatmap]:
+        """Explain some labels of one file over its picture; else as :meth:`saliency`."""
+        maps, seen = self.saliency(path, labels, method), self.view(path).shades()
+        return [Heatmap(path, label, method, found, seen) for label, found in zip(labels, maps, strict=True)]
 
-    def explain(self, path: Path, labels: Sequence[str], method: str = "gradcam") -> list[Heatmap]:
+    def saliency(self, path: Path, labels: Sequence[str], method: str = METHOD) -> np.ndarray:
         """Explain some labels of one file, from one pass of the network.
 
         Args:
@@ -95,7 +125,7 @@ class ServedModel:
             method: A name in :data:`~lungscan_monai.saliency.cams.METHODS`.
 
         Returns:
-            One heatmap for each label.
+            One map for each label, in [0, 1], shape ``(n_labels, H, W)``.
 
         Raises:
             ReadError: If the file cannot be read.
@@ -106,15 +136,11 @@ class ServedModel:
         names = self.task.label_names
         if strange := [label for label in labels if label not in names]:
             raise ConfigError(f"{self.task.name} has no label {strange[0]!r}; it has {', '.join(names)}")
-        image = torch.from_numpy(self._read(path)[None]).to(self._model.device)
+        image = torch.tensor(self._read(path)[None], device=self._model.device)
         wanted = torch.tensor([[names.index(label) for label in labels]])
         with self._alone:
             _, maps = explain(self._model.network, image, wanted, self.task.kind, method)
-        seen = self.view(path).shades()
-        return [
-            Heatmap(path, label, method, saliency, seen)
-            for label, saliency in zip(labels, maps[0].cpu().numpy(), strict=True)
-        ]
+        return maps[0].cpu().numpy()
 
     def view(self, path: Path) -> Viewed:
         """Read a file for looking at it.

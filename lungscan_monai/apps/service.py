@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from lungscan_monai.apps.desk import Desk
 from lungscan_monai.apps.evidence import load_evidence
@@ -16,7 +18,6 @@ from lungscan_monai.apps.uploads import Accepted, Upload, UploadFolder, UploadLi
 from lungscan_monai.errors import DataError
 from lungscan_monai.gate.limits import Limits
 from lungscan_monai.inference.answering import Prediction, Reject
-from lungscan_monai.inference.image_facts import SLICED
 from lungscan_monai.inference.studies import Analysed, Heatmap
 
 _WRONG_REQUEST = 422
@@ -100,8 +101,7 @@ class Service:
         with UploadFolder(self._limits) as folder:
             accepted, rejected = _admitted(folder, uploads)
             names = Names({one.path: one.shown_name for one in accepted})
-            has_series = any(one.admitted.dicom and one.admitted.dicom.modality in SLICED for one in accepted)
-            analysed = offered.served.analyse([one.path for one in accepted], explained=has_series)
+            analysed = offered.served.analyse([one.path for one in accepted])
             results: list[Result] = []
             for one in _answered(analysed):
                 heatmaps = _heatmaps(offered.served, one, label, method)
@@ -139,13 +139,13 @@ def _refused(analysed: Sequence[Analysed], names: Names) -> list[Rejected]:
 
 def _heatmaps(served: ServedModel, analysed: Analysed, label: str | None, method: str) -> Sequence[Heatmap]:
     """Return heatmaps for one label, or those that the answer asks for; of a series on the slice that says most."""
-    made = analysed.heatmaps
-    if made and label is None and method == made[0].method:
-        return made
     answer = analysed.answer
     wanted = [label or answer.label] if label or answer.label else list(answer.findings or ())
     wanted = wanted or [max(answer.probabilities, key=answer.probabilities.get)]
+    by_source: dict[Path, list[str]] = defaultdict(list)
+    for name in wanted:
+        by_source[served.source_for(analysed, name)].append(name)
     try:
-        return served.explain(made[0].source if made else analysed.sources[0], wanted, method)
+        return [found for path, names in by_source.items() for found in served.explain(path, names, method)]
     except DataError:
         return ()  # it was read a moment ago, and now a worker took too long: the answer stands without its picture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lungscan_monai.apps.app_settings import is_token, read_token
 from lungscan_monai.apps.evidence import Evidence, load_evidence
@@ -13,12 +15,13 @@ from lungscan_monai.apps.markup import STYLE, explained_words, warning
 from lungscan_monai.apps.models import Offer, ServedModel
 from lungscan_monai.apps.streamlit_cases import show_cases
 from lungscan_monai.apps.streamlit_model import show_model, show_thresholds
-from lungscan_monai.apps.streamlit_session import models, settings
+from lungscan_monai.apps.streamlit_session import choice, models, settings
 from lungscan_monai.apps.words import LANGUAGES, app_words
 from lungscan_monai.errors import LungScanError
 from lungscan_monai.evaluation.words import Words
 
 _SECONDS_AFTER_A_WRONG_TOKEN = 1.0
+_VIEWS = ("cases", "thresholds", "model", "how")
 _SECONDS_OF_EVIDENCE = 60.0  # a new evaluation is seen after so long
 
 
@@ -47,6 +50,7 @@ def _language() -> Words:
         LANGUAGES,
         index=LANGUAGES.index(settings().language),
         format_func=lambda code: app_words(code)("language"),
+        key="language",
     )
     return app_words(language)
 
@@ -57,7 +61,7 @@ def _is_let_in(words: Words) -> bool:
         return True
     st.text(words("app.token.why"))
     with st.form("token"):
-        given = st.text_input(words("app.token.ask"), type="password")
+        given = st.text_input(words("app.token.ask"), type="password", key="token given")
         if st.form_submit_button(words("app.token.enter")):
             if is_token(given, read_token(token_file)):
                 st.session_state["let_in"] = True
@@ -76,7 +80,7 @@ def _offer(words: Words) -> Offer:
             return words("app.model.untrained", name=name)
         return words("app.model.demonstration", name=name) if offer.is_demonstration else name
 
-    return offers[st.sidebar.selectbox(words("app.model"), list(offers), format_func=shown)]
+    return offers[choice(st.sidebar, words("app.model"), list(offers), "model", shown)]
 
 
 def _no_model(offer: Offer, words: Words) -> None:
@@ -104,8 +108,7 @@ def _views(model: ServedModel, words: Words) -> None:
     evidence = _evidence(model.offer.root, model.identity.sha256)
     st.sidebar.caption(model.identity.title)
     st.sidebar.caption(words("app.theme"))
-    names = [words(f"app.tab.{name}") for name in ("cases", "thresholds", "model", "how")]
-    cases, thresholds, about, how = st.tabs(names, key="view", on_change="rerun")
+    cases, thresholds, about, how = _tabs(words)
     with cases:  # always, since what is not drawn forgets its files
         show_cases(model, evidence, words)
     if thresholds.open:
@@ -116,6 +119,16 @@ def _views(model: ServedModel, words: Words) -> None:
             show_model(model, evidence, words)
     if how.open:
         how.html(explained_words(words))
+
+
+def _tabs(words: Words) -> Sequence[DeltaGenerator]:
+    """Return the views; the open one stays open when the language changes, and with it its name."""
+    names = [words(f"app.tab.{name}") for name in _VIEWS]
+    if st.session_state.get("view") not in names:
+        st.session_state["view"] = names[st.session_state.get("open view", 0)]
+    views = st.tabs(names, key="view", on_change="rerun")
+    st.session_state["open view"] = next(index for index, view in enumerate(views) if view.open)
+    return views
 
 
 @st.cache_resource(show_spinner=False, ttl=_SECONDS_OF_EVIDENCE)

@@ -11,12 +11,14 @@ import streamlit as st
 
 from lungscan_monai.apps.cards import Card, card_of
 from lungscan_monai.apps.evidence import Evidence
-from lungscan_monai.apps.exports import KeptCase, as_csv, as_dicom_zip, as_json, as_pdf
+from lungscan_monai.apps.exports import KeptCase, as_csv, as_dicom_zip, as_json, as_pdf, require_dicom
 from lungscan_monai.apps.markup import answers_table, bars, card
 from lungscan_monai.apps.models import ServedModel
+from lungscan_monai.apps.pictures import as_png
 from lungscan_monai.apps.streamlit_session import (
     Case,
     cases_of,
+    choice,
     fetch_into_session,
     fetched,
     outcomes_of,
@@ -25,12 +27,19 @@ from lungscan_monai.apps.streamlit_session import (
 )
 from lungscan_monai.apps.viewing import Viewed
 from lungscan_monai.dicom.windows import Window
-from lungscan_monai.errors import LungScanError, ReadError
+from lungscan_monai.errors import MissingDependencyError, ReadError
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.inference.answering import Prediction
 from lungscan_monai.saliency.cams import METHODS
 from lungscan_monai.saliency.overlay import as_rgb, overlay
 
+_METHOD_NAMES = {
+    "gradcam": "Grad-CAM",
+    "gradcam++": "Grad-CAM++",
+    "layercam": "LayerCAM",
+    "hirescam": "HiResCAM",
+    "occlusion": "Occlusion",
+}
 _WIDEST_WINDOW = 4  # times the file's own
 
 
@@ -42,7 +51,9 @@ def show_cases(model: ServedModel, evidence: Evidence | None, words: Words) -> N
         evidence: What was measured of it.
         words: In the language of the reader.
     """
-    files = st.file_uploader(words("app.upload"), accept_multiple_files=True, help=words("app.upload.help"))
+    files = st.file_uploader(
+        words("app.upload"), accept_multiple_files=True, help=words("app.upload.help"), key="files"
+    )
     _ask_for_address(words)
     outcomes = [*outcomes_of(files), *fetched()]
     if not outcomes:
@@ -62,7 +73,7 @@ def _ask_for_address(words: Words) -> None:
     if not settings().url_hosts:
         return
     with st.form("address", clear_on_submit=True):
-        url = st.text_input(words("app.url", hosts=words.listed(settings().url_hosts)))
+        url = st.text_input(words("app.url", hosts=words.listed(settings().url_hosts)), key="url")
         if st.form_submit_button(words("app.url.fetch")) and url:
             fetch_into_session(url)
 
@@ -70,13 +81,11 @@ def _ask_for_address(words: Words) -> None:
 def _chosen(cases: Sequence[Case], cards: Sequence[Card], words: Words) -> int:
     if len(cases) == 1:
         return 0
-    return st.selectbox(
-        words("app.case"),
-        range(len(cases)),
-        format_func=lambda index: (
-            f"{index + 1}. {cases[index].shown_name} - {words(f'app.state.{cards[index].state}')}"
-        ),
-    )
+
+    def shown(index: int) -> str:
+        return f"{index + 1}. {cases[index].shown_name} - {words(f'app.state.{cards[index].state}')}"
+
+    return choice(st, words("app.case"), range(len(cases)), "case", shown)
 
 
 def _one_case(model: ServedModel, case: Case, shown: Card, words: Words) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -106,45 +115,44 @@ def _pictures(model: ServedModel, case: Case, words: Words) -> tuple[np.ndarray,
         False,
     )
     if wants := st.toggle(words("app.explain"), key="explain"):
-        label, method, opacity, is_beside = _asked(model, label, words)
+        label, method, opacity, is_beside = _asked(model, case, label, words)
     path = _shown_slice(model, case, label, words)
     seen = _view(model, path)
     window = _window(seen, path, words)
-    shades = seen.shades(window, st.checkbox(words("app.invert")))
+    shades = seen.shades(window, st.checkbox(words("app.invert"), key="invert"))
     picture = np.rint(as_rgb(shades) * 255).astype(np.uint8)
     explained = overlay(shades, _saliency(model, path, label, method), opacity) if wants else None
     shown = [] if wants and not is_beside else [(picture, words("app.picture.alt"))]
     shown += [(explained, words("app.heatmap.alt", label=label))] if wants else []
     for column, (content, alt) in zip(frame.columns(len(shown)), shown, strict=True):
-        column.image(content, width="stretch", alt=alt)
+        column.image(as_png(content), width="stretch", alt=alt)
     if wants:
         frame.caption(words("app.explain.means", label=label))
     return picture, explained
 
 
-def _asked(model: ServedModel, label: str, words: Words) -> tuple[str, str, float, bool]:
+def _asked(model: ServedModel, case: Case, label: str, words: Words) -> tuple[str, str, float, bool]:
     """Return label, method, opacity, and whether the picture itself is wanted beside its heatmap."""
     first, second = st.columns(2)
-    names, layouts = list(model.task.label_names), (words("app.explain.overlaid"), words("app.explain.beside"))
-    label = first.selectbox(words("app.explain.label"), names, index=names.index(label))
-    method = second.selectbox(words("app.explain.method"), list(METHODS), help=words("app.explain.slow"))
-    opacity = first.slider(words("app.explain.opacity"), 0, 100, 45, format="%d %%") / 100
-    layout = second.radio(words("app.explain.layout"), layouts, horizontal=True)
-    return label, method, opacity, layout == layouts[1]
+    names, key = list(model.task.label_names), f"label {model.offer.name} {case.analysed.sources[0].name}"
+    label = first.selectbox(words("app.explain.label"), names, index=names.index(label), key=key)
+    method = second.selectbox(
+        words("app.explain.method"),
+        list(METHODS),
+        format_func=lambda name: _METHOD_NAMES.get(name, name),
+        help=words("app.explain.slow"),
+        key="method",
+    )
+    opacity = first.slider(words("app.explain.opacity"), 0, 100, 45, format="%d %%", key="opacity") / 100
+    return label, method, opacity, second.toggle(words("app.explain.beside"), key="beside")
 
 
 def _shown_slice(model: ServedModel, case: Case, label: str, words: Words) -> Path:
     """Return the file to look at: of a series the slice that speaks for the label most."""
-    sources = case.analysed.sources
-    if len(sources) == 1:
-        return sources[0]
-    key = ("slices", model.offer.name, sources)
-    if key not in st.session_state:
-        st.session_state[key] = model.probabilities_by_file(sources)
-    rows = st.session_state[key]
-    number = max(range(len(sources)), key=lambda index: rows[index].get(label, 0.0))
-    st.caption(words("app.explain.slice", number=number + 1, count=len(sources)))
-    return sources[number]
+    sources, path = case.analysed.sources, model.source_for(case.analysed, label)
+    if len(sources) > 1:
+        st.caption(words("app.explain.slice", number=sources.index(path) + 1, count=len(sources)))
+    return path
 
 
 def _view(model: ServedModel, path: Path) -> Viewed:
@@ -157,8 +165,8 @@ def _view(model: ServedModel, path: Path) -> Viewed:
 def _saliency(model: ServedModel, path: Path, label: str, method: str) -> np.ndarray:
     key = (model.offer.name, path, label, method)
     if st.session_state.get("saliency_key") != key:
-        (heatmap,) = model.explain(path, [label], method)
-        st.session_state["saliency"], st.session_state["saliency_key"] = heatmap.saliency, key
+        (found,) = model.saliency(path, [label], method)
+        st.session_state["saliency"], st.session_state["saliency_key"] = found, key
     return st.session_state["saliency"]
 
 
@@ -169,9 +177,14 @@ def _window(seen: Viewed, path: Path, words: Words) -> Window | None:
     first, second = st.columns(2)
     step = max(own.width / 200, 1e-3)
     center = first.slider(
-        words("app.window.center"), own.center - reach / 2, own.center + reach / 2, own.center, step, key=f"c{path}"
+        words("app.window.center"),
+        own.center - reach / 2,
+        own.center + reach / 2,
+        own.center,
+        step,
+        key=f"center {path.name}",
     )
-    width = second.slider(words("app.window.width"), step, reach, own.width, step, key=f"w{path}")
+    width = second.slider(words("app.window.width"), step, reach, own.width, step, key=f"width {path.name}")
     return Window(center, width)
 
 
@@ -203,11 +216,15 @@ def _keep(
 
 
 def _keep_dicom(model: ServedModel, case: Case, words: Words) -> None:
-    def made() -> bytes:
-        explained = model.analyse(case.analysed.sources, explained=True)[0]
-        return as_dicom_zip(explained, model.identity, upload_folder().path)
-
     try:
-        st.download_button(words("app.keep.dicom"), made, "results.zip", "application/zip", on_click="ignore")
-    except LungScanError as error:
+        require_dicom()
+    except MissingDependencyError as error:
         st.caption(words("app.keep.no_dicom", reason=str(error)))
+        return
+    folder = upload_folder().path  # asked for here: what is made at the click is made in no session
+
+    def made() -> bytes:
+        (explained,) = model.analyse(case.analysed.sources, explained=True)
+        return as_dicom_zip(explained, model.identity, folder)
+
+    st.download_button(words("app.keep.dicom"), made, "results.zip", "application/zip", on_click="ignore")

@@ -25,14 +25,16 @@ def show_thresholds(model: ServedModel, evidence: Evidence | None, words: Words)
     if not analyses:
         st.info(words("app.analysis.none"))
         return
-    label = st.selectbox(words("app.analysis.label"), list(analyses))
-    analysis, stored = analyses[label], threshold_of(label, model.identity)
+    label = st.selectbox(words("app.analysis.label"), list(analyses), key=f"analysed label {model.offer.name}")
+    analysis, stored, name = analyses[label], threshold_of(label, model.identity), f"{model.offer.name} {label}"
     left, right = st.columns([3, 2], gap="medium")
     with left:
         threshold = st.slider(
-            words("app.analysis.threshold"), 0.0, 100.0, 100 * stored, 0.1, format="%.1f %%", key=f"threshold {label}"
+            words("app.analysis.threshold"), 0.0, 100.0, 100 * stored, 0.1, format="%.1f %%", key=f"threshold {name}"
         )
-        prevalence = st.number_input(words("app.analysis.prevalence", label=label), 0.0, 100.0, 10.0, 1.0)
+        prevalence = st.number_input(
+            words("app.analysis.prevalence", label=label), 0.0, 100.0, 10.0, 1.0, key=f"prevalence {name}"
+        )
         _numbers(analysis, threshold / 100, prevalence / 100, words)
         positive, negative = analysis.cases
         counts = {"positive": words.count(positive), "negative": words.count(negative)}

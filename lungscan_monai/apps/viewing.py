@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from lungscan_monai.decoding.pool import DecodingPool
 from lungscan_monai.dicom.pixels import WindowedFrame, read_display_frame
 from lungscan_monai.dicom.windows import Window
 from lungscan_monai.gate.admitting import DICOM, kind_of
-from lungscan_monai.transforms.area import area_resize
 from lungscan_monai.transforms.images import read_image
 
 LONGEST_SIDE = 1024
@@ -104,5 +104,5 @@ def _small(image: np.ndarray) -> np.ndarray:
     scale = LONGEST_SIDE / max(image.shape[1:])
     if scale >= 1:
         return image
-    rows, columns = (max(1, round(side * scale)) for side in image.shape[1:])
-    return area_resize(image, (rows, columns))
+    size = tuple(max(1, round(side * scale)) for side in image.shape[:0:-1])
+    return np.stack([cv2.resize(channel, size, interpolation=cv2.INTER_AREA) for channel in image])

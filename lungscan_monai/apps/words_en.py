@@ -76,8 +76,6 @@ ENGLISH = {
     "app.explain.label": "Label to explain",
     "app.explain.method": "Method",
     "app.explain.opacity": "Opacity of the heatmap",
-    "app.explain.layout": "Layout",
-    "app.explain.overlaid": "Overlaid",
     "app.explain.beside": "Side by side",
     "app.explain.means": "Bright places spoke for {label}. A heatmap shows where the network looked, not whether "
     "it was right to.",
@@ -102,7 +100,7 @@ ENGLISH = {
     "app.analysis.npv": "Negative predictive value",
     "app.analysis.undefined": "not defined",
     "app.analysis.data": "Measured on the validation cases: {positive} with {label}, {negative} without. "
-    "Intervals: 95 %, Wilson, over cases.",
+    "Intervals: 95\N{NO-BREAK SPACE}%, Wilson, over cases.",
     "app.analysis.stored": "The model decides at {threshold}; moving the slider changes nothing in it.",
     "app.analysis.none": "No evaluation with validation cases of both classes lies beside the model; `lungscan "
     "evaluate` makes one.",

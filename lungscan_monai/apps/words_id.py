@@ -79,8 +79,6 @@ INDONESIAN = {
     "app.explain.label": "Label yang dijelaskan",
     "app.explain.method": "Metode",
     "app.explain.opacity": "Kepekatan peta panas",
-    "app.explain.layout": "Tata letak",
-    "app.explain.overlaid": "Ditumpuk",
     "app.explain.beside": "Berdampingan",
     "app.explain.means": "Bagian terang mendukung {label}. Peta panas menunjukkan ke mana jaringan melihat, bukan "
     "apakah itu benar.",
@@ -104,8 +102,8 @@ INDONESIAN = {
     "app.analysis.ppv": "Nilai prediksi positif",
     "app.analysis.npv": "Nilai prediksi negatif",
     "app.analysis.undefined": "tidak terdefinisi",
-    "app.analysis.data": "Diukur pada kasus validasi: {positive} dengan {label}, {negative} tanpa. Interval: 95 %, "
-    "Wilson, atas kasus.",
+    "app.analysis.data": "Diukur pada kasus validasi: {positive} dengan {label}, {negative} tanpa. "
+    "Interval: 95\N{NO-BREAK SPACE}%, Wilson, atas kasus.",
     "app.analysis.stored": "Model memutuskan pada {threshold}; menggeser penggeser tidak mengubah model.",
     "app.analysis.none": "Tidak ada evaluasi dengan kasus validasi dari kedua kelas di samping model; `lungscan "
     "evaluate` membuatnya.",

@@ -62,6 +62,8 @@ class Analysed:
             most. Empty for a reject, and where the model does not explain.
         series: How the slices came to one answer; None for a radiograph and for a reject.
         left_out: Files of the series that took no part, each with its reason.
+        rows: Probabilities of each of the series' sources by itself, shape ``(n_sources, n_labels)``; None for a
+            radiograph and for a reject.
     """
 
     sources: tuple[Path, ...]
@@ -69,6 +71,11 @@ class Analysed:
     heatmaps: tuple[Heatmap, ...] = ()
     series: SeriesAnswer | None = None
     left_out: tuple[Reject, ...] = ()
+    rows: np.ndarray | None = None
+
+    def source_for(self, column: int) -> Path:
+        """Return the file to look at for the label of a column: of a series the slice that speaks for it most."""
+        return self.sources[0 if self.rows is None else int(self.rows[:, column].argmax())]
 
 
 @dataclass(frozen=True)
@@ -204,10 +211,11 @@ def _of_series(model: CaseModel, read: ReadFile, members: list[_Assessed], expla
         code, _ = Counter(reject.code for reject in left_out).most_common(1)[0]
         reason = next(reject.reason for reject in left_out if reject.code == code)
         return Analysed(tuple(one.path for one in members), Reject(uid, code, reason), left_out=left_out)
+    rows = np.stack([one.row for one in answered])
     found = answer_for_series([Slice(one.facts.position, one.facts.orientation, one.row) for one in answered])
     answer = model.prediction(uid, found.probabilities)
     heatmaps = _heatmaps_of_series(model, read, answered, answer) if explain else ()
-    return Analysed(tuple(one.path for one in answered), answer, heatmaps, found, left_out)
+    return Analysed(tuple(one.path for one in answered), answer, heatmaps, found, left_out, rows)
 
 
 def _heatmaps_of_series(

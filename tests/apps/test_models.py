@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from small_bundle import BUNDLES, small_bundle, write_png
 
 from lungscan_monai import Predictor
-from lungscan_monai.apps.models import ModelStore
-from lungscan_monai.errors import CheckpointError, ConfigError, SaliencyError
+from lungscan_monai.apps.models import ModelStore, RecentlyRead
+from lungscan_monai.errors import CheckpointError, ConfigError, ReadError, SaliencyError
 from lungscan_monai.inference.answering import Prediction, Reject
+from lungscan_monai.inference.studies import Analysed
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,42 @@ def test_what_does_not_exist_is_refused_by_name(store, bundle, picture):
         store.get(bundle.name).explain(picture, ["Fracture"])
     with pytest.raises(SaliencyError, match="palmistry"):
         store.get(bundle.name).explain(picture, ["Normal"], "palmistry")
+
+
+def test_a_picture_is_read_once_until_its_file_changes(tmp_path):
+    path, asked = tmp_path / "a", []
+
+    def read(path: Path) -> np.ndarray:
+        asked.append(path)
+        return np.frombuffer(path.read_bytes(), np.uint8)
+
+    remembering = RecentlyRead(read, pictures=2)
+    path.write_bytes(b"one")
+    assert bytes(remembering(path)) == bytes(remembering(path)) == b"one"
+    assert asked == [path]
+    path.write_bytes(b"other")
+    assert bytes(remembering(path)) == b"other"
+    for name in "bcd":
+        (tmp_path / name).write_bytes(name.encode())
+        remembering(tmp_path / name)
+    remembering(path)
+    assert asked.count(path) == 3
+
+
+def test_a_file_that_is_gone_is_told_by_what_reads(tmp_path):
+    def read(path: Path) -> np.ndarray:
+        raise ReadError(path, "missing", "there is no such file")
+
+    with pytest.raises(ReadError, match="no such file"):
+        RecentlyRead(read)(tmp_path / "gone")
+
+
+def test_of_a_series_the_slice_that_speaks_for_a_label_is_looked_at(store, bundle, tmp_path):
+    paths = [tmp_path / f"{number}.dcm" for number in range(4)]
+    analysed = Analysed(tuple(paths), Prediction("series", {}, None, None, ()), rows=np.eye(4)[[2, 0, 1, 3]][:, :2])
+    served = store.get(bundle.name)
+    assert [served.source_for(analysed, name) for name in ("Normal", "Pneumonia")] == [paths[1], paths[2]]
+    assert served.source_for(Analysed((paths[3],), analysed.answer), "Normal") == paths[3]
 
 
 def test_two_bundles_of_one_name_are_told_apart(bundle, tmp_path):

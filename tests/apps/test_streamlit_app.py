@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
-from browsing import axe_script, chromium, free_port, serious_findings, serving, watched_page
+from browsing import SECONDS, axe_script, chromium, free_port, serious_findings, serving, tab_to, watched_page
 from small_bundle import BUNDLES, small_bundle, write_image, write_png
 
 from lungscan_monai.evaluation.page import FILE_NAMES, render_page
@@ -22,7 +25,14 @@ pytestmark = pytest.mark.slow
 
 DROP = '[data-testid="stFileUploaderDropzoneInput"]'
 CARD = ".ls-card"
-BUSY = '[data-testid="stStatusWidget"]'
+NAMED = ".ls-name, .ls-table th"
+RESTING_MILLISECONDS = 400
+AT_REST = """least => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  const isBusy = app?.dataset.testScriptState !== "notRunning" || document.querySelector('[data-stale="true"]');
+  window.restingSince = isBusy ? undefined : window.restingSince ?? performance.now();
+  return window.restingSince !== undefined && performance.now() - window.restingSince >= least;
+}"""
 
 
 def evaluated_bundle(folder: Path) -> Path:
@@ -84,19 +94,34 @@ def files(tmp_path, make_dicom) -> dict[str, Path]:
 
 
 def drop(page, *paths: Path) -> None:
+    settle(page)
     page.set_input_files(DROP, [str(path) for path in paths])
     page.wait_for_selector(CARD)
+    for path in paths:
+        page.locator(NAMED).filter(has_text=path.name).first.wait_for()
     settle(page)
 
 
 def settle(page) -> None:
-    page.wait_for_timeout(300)
-    page.wait_for_selector(BUSY, state="detached")
+    """Wait until the script has run, and does not run again at once."""
+    page.evaluate("() => { window.restingSince = undefined; }")
+    page.wait_for_function(AT_REST, arg=RESTING_MILLISECONDS, polling=50)
 
 
 def choose(page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option).first.click()
+    """Choose in a select box; a click that came while the page was drawn anew is made again."""
+    from playwright.sync_api import TimeoutError as NotInTime
+
+    settle(page)
+    deadline = time.monotonic() + SECONDS
+    while True:
+        page.get_by_role("combobox", name=label).click()
+        try:
+            page.get_by_role("option", name=option).first.click(timeout=5000)
+            break
+        except NotInTime:
+            assert time.monotonic() < deadline, f"{label}: no option {option} within {SECONDS} s"
+            page.keyboard.press("Escape")
     settle(page)
 
 
@@ -153,6 +178,20 @@ def test_what_is_kept_says_what_the_page_says(watched, files):
     assert [row["case"] for row in csv.DictReader(io.StringIO(kept["CSV"].decode()))] == ["one.png", "chest.dcm"]
 
 
+def test_dicom_results_of_a_dicom_file_point_to_it(watched, files):
+    page = watched.page
+    drop(page, files["dicom"])
+    with page.expect_download() as download:
+        page.get_by_role("button", name="DICOM results").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        results = [pydicom.dcmread(io.BytesIO(archive.read(name))) for name in archive.namelist()]
+    source = pydicom.dcmread(files["dicom"])
+    assert {str(result.Modality) for result in results} >= {"SR", "OT"}
+    assert {str(result.PatientID) for result in results} == {"P-17"}
+    assert {result.StudyInstanceUID for result in results} == {source.StudyInstanceUID}
+    assert all(source.SOPInstanceUID in result.to_json() for result in results)
+
+
 def test_a_threshold_moves_along_the_validation_curve(watched):
     page = watched.page
     page.get_by_role("tab", name="Thresholds").click()
@@ -176,6 +215,48 @@ def test_the_page_speaks_indonesian(watched, files):
     text = page.locator(CARD).inner_text()
     assert "Berkas ini tidak dapat dibaca" in text
     assert "Alasan" in text
+
+
+def test_a_change_of_language_keeps_what_was_dropped_and_chosen(watched, files):
+    page = watched.page
+    drop(page, files["png"], files["dicom"])
+    choose(page, "Case", "chest.dcm")
+    page.get_by_text("Invert", exact=True).click()
+    page.get_by_text("Explain the AI decision").click()
+    page.get_by_text("Bright places spoke for").wait_for()
+    settle(page)
+    label = page.get_by_role("combobox", name="Label to explain")
+    other = {"Normal": "Pneumonia", "Pneumonia": "Normal"}[label.input_value()]
+    choose(page, "Label to explain", other)
+    choose(page, "Method", "HiResCAM")
+    page.get_by_text("Side by side").click()
+    settle(page)
+    choose(page, "Language", "Bahasa Indonesia")
+    page.get_by_text("Bukan untuk diagnosis").first.wait_for()
+    settle(page)
+    assert len(page.locator(".ls-table tbody tr").all()) == 2
+    assert "chest.dcm" in page.locator(CARD).inner_text()
+    assert page.get_by_role("combobox", name="Label yang dijelaskan").input_value() == other
+    assert page.get_by_role("combobox", name="Metode").input_value() == "HiResCAM"
+    assert page.get_by_role("checkbox", name="Balikkan").is_checked()
+    assert page.get_by_role("switch", name="Berdampingan").is_checked()
+
+
+def test_a_change_of_language_keeps_view_and_threshold(watched):
+    page = watched.page
+    page.get_by_role("tab", name="Thresholds").click()
+    page.get_by_role("spinbutton", name="Prevalence").fill("25")
+    page.get_by_role("spinbutton", name="Prevalence").press("Enter")
+    settle(page)
+    slider = page.get_by_role("slider", name="Threshold")
+    before = slider.input_value()
+    slider.press("PageUp")
+    settle(page)
+    moved = slider.input_value()
+    assert moved != before
+    choose(page, "Language", "Bahasa Indonesia")
+    assert page.get_by_role("slider", name="Ambang").input_value() == moved
+    assert float(page.get_by_role("spinbutton", name="Prevalensi").input_value()) == 25
 
 
 def test_two_people_do_not_see_each_others_cases(watched, browser, address, files):
@@ -206,14 +287,21 @@ def test_a_task_without_a_model_says_what_makes_one(watched):
 
 def test_the_keyboard_is_enough(watched, files):
     page = watched.page
-    drop(page, files["png"])
-    toggle = page.get_by_role("switch", name="Explain the AI decision")
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if toggle.evaluate("found => found === document.activeElement"):
-            break
+    settle(page)
+    tab_to(page, page.locator('[data-testid="stFileUploaderDropzone"] button'))
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(str(files["png"]))
+    page.wait_for_selector(CARD)
+    settle(page)
+    tab_to(page, page.get_by_role("switch", name="Explain the AI decision"))
     page.keyboard.press("Space")
     page.get_by_text("Bright places spoke for").wait_for()
+    settle(page)
+    with page.expect_download() as download:
+        tab_to(page, page.get_by_role("button", name="JSON of this case"))
+        page.keyboard.press("Enter")
+    assert json.loads(Path(download.value.path()).read_bytes())["case"] == "one.png"
 
 
 def test_axe_finds_nothing_serious(watched, files, tmp_path):

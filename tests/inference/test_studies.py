@@ -104,9 +104,11 @@ def test_a_series_has_one_answer_by_the_rule_for_series_and_the_map_of_its_stron
     assert list(found.answer.probabilities.values()) == pytest.approx(rows.mean(axis=0), abs=1e-6)
     assert found.answer.case == "2.25.55"
     assert (found.series.slices, found.series.spacing, found.series.geometry) == (4, 5.0, "complete")
+    np.testing.assert_allclose(found.rows, rows, atol=1e-6)
     (heatmap,) = found.heatmaps
     column = kidney[0].task.label_names.index(found.answer.label)
     assert (heatmap.source, heatmap.label) == (paths[rows[:, column].argmax()], found.answer.label)
+    assert found.source_for(column) == heatmap.source
 
 
 def test_a_localizer_takes_no_part_and_alone_it_is_a_reject(kidney, tmp_path, make_dicom):
