@@ -29,6 +29,7 @@ from lungscan_monai.evaluation.explanation_plan import ExplanationPlan, Explanat
 from lungscan_monai.evaluation.lesions import labels_with_lesion, lesion_mask
 from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.evaluation.settings import ReportSettings
+from lungscan_monai.inference.image_facts import PROJECTIONS
 from lungscan_monai.metrics.decisions import leading_labels
 from lungscan_monai.metrics.scaling import Calibration
 from lungscan_monai.networks import TimmClassifier
@@ -111,6 +112,7 @@ class EvaluationExplainer:
         self._thresholds, self._calibration, self._case_facts = thresholds, calibration, case_facts
         self._settings, self._intervals = settings, intervals
         self._layer = layer_used(network, settings.method)
+        self._radiographs = set(task.modalities) <= set(PROJECTIONS)
         self._row_of = {case: row for row, case in enumerate(test.case_ids)}
         self._index_of = {record["case"]: i for i, record in enumerate(dataset.data) if record["case"] in self._row_of}
 
@@ -179,7 +181,7 @@ class EvaluationExplainer:
                 found = Agreement(**{part.name: record[part.name] for part in fields(Agreement)})
                 measured.lesions.append(described(found))
             if heatmap.pair in spread and self._settings.checks and saliency.any():
-                measured.elsewhere.append(described(saliency_elsewhere(saliency, image)))
+                measured.elsewhere.append(described(saliency_elsewhere(saliency, image, self._radiographs)))
             if heatmap.pair in checked:
                 parts = (self._network, heatmap.prepared, heatmap.saliency, label, self._task.kind, rng)
                 measured.curves.append(described(deletion_and_insertion(*parts)))

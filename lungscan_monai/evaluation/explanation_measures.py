@@ -44,7 +44,7 @@ class Measured:
 
     Args:
         lesions: Of findings whose place is known.
-        elsewhere: Shares of saliency outside the body and at the border.
+        elsewhere: Shares of saliency outside the body, at the border and on letters.
         curves: Deletion and insertion.
         likeness: For each stage of randomised weights, how alike the maps were; None where one had no order.
     """
@@ -121,19 +121,24 @@ def dependence_on_weights(
 
 
 def shortcuts(elsewhere: Sequence[OfHeatmap[Elsewhere]], settings: ReportSettings) -> dict[str, Any] | None:
-    """Return the mean shares of saliency outside the body and at the border; None without cases.
+    """Return the mean shares of saliency outside the body, at the border and on letters; None without cases.
 
-    Cases whose body cannot be told from its surroundings are left out of the first.
+    Cases whose body cannot be told from its surroundings are left out of the first, those without letters of the last,
+    which is there if letters were looked for.
     """
     if not elsewhere:
         return None
 
     def numbers(some: Sequence[OfHeatmap[Elsewhere]]) -> dict[str, Any]:
         bodies = [each for each in some if each.found.outside_body is not None]
+        searched = any(each.found.text_area is not None for each in some)
+        written = [each for each in some if each.found.text is not None]
+        text = _mean(written, lambda f: f.text, settings, lambda f: f.text_area) | {"n": len(written)}
         outside = _mean(bodies, lambda f: f.outside_body, settings, lambda f: f.outside_body_area)
         return {
             "outside_body": outside | {"n": len(bodies)},
             "border": _mean(some, lambda f: f.border, settings, lambda f: f.border_area),
+            **({"text": text} if searched else {}),
         }
 
     return {"border_width": BORDER} | _with_labels(elsewhere, numbers)
@@ -144,15 +149,21 @@ def shortcut_warnings(found: Mapping[str, Any] | None) -> list[str]:
     places = {
         "outside_body": "outside the body",
         "border": f"in the outer {BORDER:.0%} of the image, where markers are",
+        "text": "on what looks like burned-in text",
     }
     parts = [] if found is None else found["labels"] or [{"label": None, **found}]
     return [
-        f"{part['label'] + ': ' if part['label'] else ''}{entry['value']:.0%} of the saliency lies {place}, which is "
-        f"{entry['by_chance']:.0%} of the area; look at the heatmaps for a shortcut"
+        f"{part['label'] + ': ' if part['label'] else ''}{_percent(entry['value'])} of the saliency lies {place}, "
+        f"which is {_percent(entry['by_chance'])} of the area; look at the heatmaps for a shortcut"
         for part in parts
         for name, place in places.items()
-        if (entry := part[name]).get("low") is not None and entry["low"] > entry["by_chance"]
+        if (entry := part.get(name, {})).get("low") is not None and entry["low"] > entry["by_chance"]
     ]
+
+
+def _percent(share: float) -> str:
+    """Return a share in per cent, small ones with a decimal: letters cover a fraction of a per cent."""
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _with_labels(

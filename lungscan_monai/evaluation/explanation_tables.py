@@ -43,7 +43,11 @@ _MEASURES = {
     ),
     "shortcuts": (
         "Saliency where no finding can be",
-        {"outside_body": "Outside the body", "border": "In the outer 10 % of the image"},
+        {
+            "outside_body": "Outside the body",
+            "border": "In the outer 10 % of the image",
+            "text": "On what looks like burned-in text",
+        },
     ),
 }
 """Part of the report -> heading of its table, and what its numbers are called."""
@@ -105,8 +109,8 @@ def _measured(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rows(numbers: Mapping[str, Any], names: Mapping[str, str], of: str) -> Iterator[tuple[object, ...]]:
-    for name, title in names.items():
-        entry = numbers[name]
+    for name in filter(numbers.__contains__, names):
+        entry, title = numbers[name], names[name]
         chance = entry.get("by_chance")
         cases = entry.get("n", numbers["cases"])
         yield title, of, cases, briefly(entry), "" if chance is None else f"{chance:.3f}"

@@ -1,4 +1,4 @@
-"""Whether a network looks where no finding can be: beside the body, or at the border, where letters and markers are.
+"""Whether a network looks where no finding can be: beside the body, at the border, or on letters burned in.
 
 Networks have learned the marker of one hospital's portable scanner instead of the disease (Zech et al., PLoS Med 2018;
 15: e1002683). These shares do not prove such a shortcut, but a large one asks for a look at the pictures.
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from lungscan_monai.errors import NotComputableError, ShapeError
+from lungscan_monai.saliency.burned_in import text_mask
 from lungscan_monai.saliency.overlay import as_rgb
 
 BORDER = 0.1
@@ -36,20 +37,25 @@ class Elsewhere:
         outside_body_area: Its share of the image's area; None as before.
         border: In the border of width `BORDER`.
         border_area: Its share of the image's area.
+        text: On letters burned in; None where none were found.
+        text_area: Their share of the image's area, 0 where none were found; None where none were looked for.
     """
 
     outside_body: float | None
     outside_body_area: float | None
     border: float
     border_area: float
+    text: float | None = None
+    text_area: float | None = None
 
 
-def saliency_elsewhere(saliency: np.ndarray, image: np.ndarray) -> Elsewhere:
-    """Measure how much of a map lies outside the body, and in the border.
+def saliency_elsewhere(saliency: np.ndarray, image: np.ndarray, radiograph: bool = False) -> Elsewhere:
+    """Measure how much of a map lies outside the body, in the border, and on letters.
 
     Args:
         saliency: Shape ``(h, w)``, at least 0; covers the whole image, which is brought to its size.
         image: Shape ``(H, W)`` or ``(C, H, W)`` with one or three channels, in [0, 1], air dark.
+        radiograph: Whether letters are looked for; in slices bones are as sharp as they are.
 
     Raises:
         ShapeError: If an array has another shape.
@@ -64,12 +70,24 @@ def saliency_elsewhere(saliency: np.ndarray, image: np.ndarray) -> Elsewhere:
     grey = as_rgb(image).mean(axis=2)
     body = body_mask(cv2.resize(grey, saliency.shape[::-1], interpolation=cv2.INTER_AREA))
     outside = None if body is None else float(saliency[~body].sum(dtype=np.float64)) / total
+    letters = text_mask(grey) if radiograph else None
+    text, text_area = _share_on(letters, saliency, total)
     return Elsewhere(
         outside_body=outside,
         outside_body_area=None if body is None else float((~body).mean()),
         border=float(saliency[border].sum(dtype=np.float64)) / total,
         border_area=float(border.mean()),
+        text=text,
+        text_area=text_area,
     )
+
+
+def _share_on(mask: np.ndarray | None, saliency: np.ndarray, total: float) -> tuple[float | None, float | None]:
+    """Return the share of a map on a mask of any size, None on an empty one, and the mask's share of the area."""
+    if mask is None or not mask.any():
+        return None, None if mask is None else 0.0
+    part = cv2.resize(mask.astype(np.float32), saliency.shape[::-1], interpolation=cv2.INTER_AREA)
+    return float((saliency * part).sum(dtype=np.float64)) / total, float(part.mean(dtype=np.float64))
 
 
 def border_mask(shape: tuple[int, int]) -> np.ndarray:

@@ -92,3 +92,19 @@ def test_cases_without_a_body_are_left_out():
     nobody = shortcuts(items[:1], SETTINGS)
     assert nobody["outside_body"]["not_computable"].startswith("because")
     assert shortcut_warnings(nobody) == []
+
+
+def test_a_warning_tells_of_saliency_on_burned_in_text_among_images_that_have_some():
+    written = [OfHeatmap(f"p{n}", "x", True, Elsewhere(0.0, 0.1, 0.2, 0.36, 0.03 + 0.001 * n, 0.01)) for n in range(5)]
+    found = shortcuts([*written, *elsewhere("x", 0.0, 0.2)], SETTINGS)
+    assert (found["cases"], found["text"]["n"]) == (9, 5)
+    assert found["text"]["value"] == pytest.approx(0.032)
+    (warning,) = shortcut_warnings(found)
+    assert warning.startswith("3.2% of the saliency lies on what looks like burned-in text, which is 1.0% of the area")
+
+
+def test_text_that_was_looked_for_and_not_found_is_told_apart_from_text_not_looked_for():
+    without_text = [OfHeatmap(f"p{n}", "x", True, Elsewhere(0.0, 0.1, 0.2, 0.36, None, 0.0)) for n in range(5)]
+    text = shortcuts(without_text, SETTINGS)["text"]
+    assert (text["n"], "not_computable" in text) == (0, True)
+    assert "text" not in shortcuts(elsewhere("x", 0.0, 0.2), SETTINGS)

@@ -67,3 +67,19 @@ def test_maps_without_a_place_are_refused(chest):
         saliency_elsewhere(np.zeros((12, 16)), chest[0])
     with pytest.raises(ShapeError, match="expected"):
         saliency_elsewhere(np.zeros((1, 12, 16)), chest[0])
+
+
+def test_saliency_on_letters_stands_beside_their_area_for_radiographs_only():
+    image = np.zeros((480, 480))
+    for rows, columns in ((slice(40, 64), slice(30, 34)), (slice(60, 64), slice(30, 46))):  # an L
+        image[rows, columns] = 1
+    saliency = np.zeros((48, 48))
+    saliency[5, 3] = 1
+    saliency[30, 30] = 3
+    found = saliency_elsewhere(saliency, image, radiograph=True)
+    assert found.text == pytest.approx(0.25, abs=0.01)
+    assert 24 * 16 / 480**2 < found.text_area < 0.01
+    nothing = saliency_elsewhere(saliency, image)
+    assert (nothing.text, nothing.text_area) == (None, None)
+    empty = saliency_elsewhere(saliency, np.zeros((480, 480)), radiograph=True)
+    assert (empty.text, empty.text_area) == (None, 0)
