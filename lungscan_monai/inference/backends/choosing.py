@@ -14,9 +14,15 @@ import numpy as np
 from lungscan_monai.errors import ConfigError, MissingDependencyError, OutputError
 from lungscan_monai.inference.backends.agreement import TOLERANCES, Agreement, Judge, compare
 from lungscan_monai.inference.backends.base import Backend
-from lungscan_monai.inference.backends.exported import sample_images
+from lungscan_monai.inference.backends.exported import SAMPLES, sample_images
 from lungscan_monai.inference.backends.exporting import ensure_exported
-from lungscan_monai.inference.backends.starting import ENGINES, Choice, require_agreement, start_engine
+from lungscan_monai.inference.backends.starting import (
+    ENGINES,
+    Choice,
+    require_agreement,
+    start_engine,
+    warn_of_rounding,
+)
 from lungscan_monai.inference.backends.torch_backend import TorchBackend
 from lungscan_monai.networks import TimmClassifier
 
@@ -24,7 +30,7 @@ BACKENDS = ("torch", "torch-compile", *ENGINES, "auto")
 PRECISIONS = tuple(TOLERANCES)
 
 AUTO_SAMPLES = 4
-"""Pictures that candidates are compared and timed on."""
+"""Pictures that candidates are compared and timed on, at least; more where the precision wants more."""
 
 _ROUNDS = 3
 _LONG_PASS = 1.0
@@ -99,13 +105,13 @@ def choose_backend(
     eager = TorchBackend(model.network)
     if (wanted, precision) == ("torch", "float32"):
         return Choice(eager, eager.facts)
-    images = sample_images(model.image_shape, AUTO_SAMPLES) if images is None else images
+    if images is None:
+        images = sample_images(model.image_shape, max(AUTO_SAMPLES, SAMPLES[precision]))
     if wanted == "auto":
         return _fastest(model, judge, precision, images, eager)
     backend = _started(wanted, model, precision)
     agreement = compare(eager.logits(images), backend.logits(images), judge, precision)
     require_agreement(backend, agreement)
-    logger.info("backend %s (%s, %s): %s", wanted, backend.engine, precision, agreement)
     return Choice(backend, {**backend.facts, **agreement.facts})
 
 
@@ -130,6 +136,7 @@ def _fastest(model: TrainedModel, judge: Judge, precision: str, images: np.ndarr
         logger.info("backend auto: %s", _sentence(candidate, len(images)))
     best = min((one for one in candidates if one.refused is None), key=lambda one: one.seconds)
     logger.info("backend auto takes %s in %s, the fastest that agrees", best.name, best.precision)
+    warn_of_rounding(best.agreement)
     described = [_described(candidate, len(images)) for candidate in candidates]
     return Choice(best.backend, {**best.backend.facts, **best.agreement.facts, "candidates": described})
 

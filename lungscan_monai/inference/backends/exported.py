@@ -13,13 +13,17 @@ from pathlib import Path
 import numpy as np
 
 from lungscan_monai.errors import CheckpointError
+from lungscan_monai.inference.backends.base import Backend
 from lungscan_monai.storage import Manifest, sha256_file
 
 EXPORT_NAME = "model.onnx"
 """The network of `model.pt` in ONNX: input `image` ``(batch, C, H, W)``, outputs `logits` and `features`."""
 
-SAMPLES = 2
-"""Pictures that an engine is checked on each time it is started."""
+SAMPLES = {"float32": 2, "bfloat16": 16}
+"""Pictures that an engine is checked on each time it is started, by its precision: what is rounded to three digits may
+be right on one picture and wrong on the next."""
+
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +34,7 @@ class ExportedModel:
         path: The file.
         model_sha256: Of the `model.pt` that it was made from.
         image_shape: ``(C, H, W)`` of one input.
-        expected_logits: What PyTorch gave in float32 for :func:`sample_images`, shape ``(SAMPLES, num_outputs)``.
+        expected_logits: What PyTorch gave in float32 for :func:`sample_images`, as many as any precision needs.
     """
 
     path: Path
@@ -60,7 +64,9 @@ def read_exported(folder: str | os.PathLike, model_sha256: str) -> ExportedModel
         manifest.verify(EXPORT_NAME)  # says what is wrong
     try:
         channels, height, width = entry["image_shape"]
-        expected = np.asarray(entry["expected_logits"], dtype=np.float32).reshape(SAMPLES, -1)
+        expected = np.asarray(entry["expected_logits"], dtype=np.float32)
+        if expected.ndim != 2 or len(expected) != max(SAMPLES.values()):
+            raise ValueError(f"answers of shape {expected.shape}, expected those for {max(SAMPLES.values())} pictures")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path}: its record is not readable ({error}); delete the file to make it anew"
@@ -68,7 +74,13 @@ def read_exported(folder: str | os.PathLike, model_sha256: str) -> ExportedModel
     return ExportedModel(path, model_sha256, (channels, height, width), expected)
 
 
-def sample_images(image_shape: tuple[int, int, int], count: int = SAMPLES) -> np.ndarray:
+def logits_of_samples(backend: Backend, image_shape: tuple[int, int, int], count: int) -> np.ndarray:
+    """Return what a backend answers for the first :func:`sample_images`, a few at a time: ``(count, num_outputs)``."""
+    images = sample_images(image_shape, count)
+    return np.concatenate([backend.logits(images[first : first + _AT_ONCE]) for first in range(0, count, _AT_ONCE)])
+
+
+def sample_images(image_shape: tuple[int, int, int], count: int) -> np.ndarray:
     """Return pictures to check an engine on: a bright field with darker shapes and grain, the same on every machine.
 
     Args:

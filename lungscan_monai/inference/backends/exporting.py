@@ -11,7 +11,14 @@ from pathlib import Path
 import torch
 
 from lungscan_monai.errors import CheckpointError, MissingDependencyError
-from lungscan_monai.inference.backends.exported import EXPORT_NAME, ExportedModel, read_exported, sample_images
+from lungscan_monai.inference.backends.exported import (
+    EXPORT_NAME,
+    SAMPLES,
+    ExportedModel,
+    logits_of_samples,
+    read_exported,
+    sample_images,
+)
 from lungscan_monai.inference.backends.torch_backend import LogitsAndFeatures, TorchBackend
 from lungscan_monai.networks import TimmClassifier
 from lungscan_monai.storage import Manifest, replacing
@@ -58,7 +65,7 @@ def export_model(
     path = Path(folder) / EXPORT_NAME
     logger.info("exporting the model to %s, once", path)
     network = copy.deepcopy(network).cpu().eval()
-    expected = TorchBackend(network).logits(sample_images(image_shape))
+    expected = logits_of_samples(TorchBackend(network), image_shape, max(SAMPLES.values()))
     facts = {
         "model_sha256": model_sha256,
         "image_shape": list(image_shape),
@@ -71,7 +78,7 @@ def export_model(
 
 
 def _export(network: TimmClassifier, path: Path, image_shape: tuple[int, int, int]) -> None:
-    example = torch.from_numpy(sample_images(image_shape))
+    example = torch.from_numpy(sample_images(image_shape, 2))
     torch.onnx.export(
         LogitsAndFeatures(network).eval(),
         (example,),

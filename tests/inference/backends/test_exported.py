@@ -60,6 +60,12 @@ def test_a_record_that_cannot_be_read_is_said(folder, model):
         read_exported(folder, model.sha256)
 
 
+def test_a_record_of_fewer_pictures_than_are_compared_now_is_said(folder, model):
+    changed_record(folder, expected_logits=[[0.5], [0.25]])
+    with pytest.raises(CheckpointError, match="its record is not readable"):
+        read_exported(folder, model.sha256)
+
+
 def test_sample_pictures_differ_and_are_the_same_each_time():
     images = sample_images((3, 40, 30), 4)
     assert images.shape == (4, 3, 40, 30) and images.dtype == np.float32

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from lungscan_monai.errors import BackendError, ConfigError
+from lungscan_monai.inference.backends import starting
 from lungscan_monai.inference.backends.starting import ENGINES, checked_engine, start_engine
+from lungscan_monai.inference.backends.torch_backend import TorchBackend
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
@@ -28,6 +32,19 @@ def test_an_engine_that_disagrees_is_refused_with_the_numbers(exported, judge, n
         BackendError, match=r"backend \w+ \(.*\) is refused: probabilities differ by up to 0\.\d+ .*0\.001"
     ):
         checked_engine(name, other, judge)
+
+
+def test_in_bfloat16_more_pictures_are_compared_and_no_promise_is_made(exported, judge, network, monkeypatch, caplog):
+    backend = TorchBackend(network)
+    backend.precision = "bfloat16"
+    monkeypatch.setattr(starting, "start_engine", lambda *_: backend)
+    with caplog.at_level(logging.WARNING, "lungscan_monai"):
+        assert checked_engine("openvino", exported, judge, "bfloat16").backend is backend
+    assert "bfloat16 agrees on 16 made-up pictures" in caplog.text
+    other = exported.expected_logits.copy()
+    other[9] += 10 * np.abs(other).max()
+    with pytest.raises(BackendError, match="is refused"):
+        checked_engine("openvino", replace(exported, expected_logits=other), judge, "bfloat16")
 
 
 def test_another_precision_is_refused(exported):
