@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,16 @@ def test_twenty_seconds_of_damaged_files_pass_the_gate_or_are_refused(tmp_path: 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 findings" in done.stdout
     assert not (tmp_path / "findings").exists()
+
+
+@pytest.mark.slow
+def test_forty_seconds_of_files_led_by_coverage_pass_the_gate_or_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="atheris is not installed: it has no wheel for this Python or system")
+    done = run(tmp_path, "--seconds", "40", "--atheris")
+    assert done.returncode == 0, done.stderr
+    runs, covered = re.search(r"#(\d+)\s+DONE\s+cov: (\d+)", done.stderr).groups()
+    assert int(runs) > 1000 and int(covered) > 100, done.stderr
+    assert not list((tmp_path / "findings").iterdir())
 
 
 def test_a_finding_is_kept_and_told_by_the_exit_code(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,10 +32,12 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+from small_bundle import small_bundle
 
 from lungscan_monai.dicom.pixels import GREY, PALETTE, hounsfield, read_display_image
 from lungscan_monai.errors import ReadError
 from lungscan_monai.gate.admitting import admit
+from lungscan_monai.inference.batch_run import BatchSettings, run_batch
 
 PYDICOM_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 FULL = {"WindowCenter": 2048, "WindowWidth": 4096}  # shows 12 bits as they are
@@ -73,6 +76,20 @@ EXTENDED_JPEG = base64.b85decode(
 )
 
 
+WITHOUT_LOSS = [
+    (ImplicitVRLittleEndian, None),
+    (ExplicitVRBigEndian, None),
+    (DeflatedExplicitVRLittleEndian, None),
+    (RLELossless, None),
+    (JPEGLSLossless, None),
+    (JPEG2000Lossless, None),
+    (JPEGLossless, LOSSLESS_JPEG),
+    (JPEGLosslessSV1, LOSSLESS_JPEG),
+    (HTJ2KLossless, HTJ2K),
+    (HTJ2KLosslessRPCL, HTJ2K),
+]
+
+
 def picture() -> np.ndarray:
     """12 bits, from 0 to 4095, with an edge."""
     rows, columns = np.mgrid[0:24, 0:32]
@@ -98,21 +115,7 @@ def saved(dataset: Dataset, path: Path, syntax: str, codestream: bytes | None = 
     return path
 
 
-@pytest.mark.parametrize(
-    ("syntax", "codestream"),
-    [
-        (ImplicitVRLittleEndian, None),
-        (ExplicitVRBigEndian, None),
-        (DeflatedExplicitVRLittleEndian, None),
-        (RLELossless, None),
-        (JPEGLSLossless, None),
-        (JPEG2000Lossless, None),
-        (JPEGLossless, LOSSLESS_JPEG),
-        (JPEGLosslessSV1, LOSSLESS_JPEG),
-        (HTJ2KLossless, HTJ2K),
-        (HTJ2KLosslessRPCL, HTJ2K),
-    ],
-)
+@pytest.mark.parametrize(("syntax", "codestream"), WITHOUT_LOSS)
 def test_an_encoding_without_loss_gives_the_very_picture(
     make_dicom: Maker, tmp_path: Path, syntax: pydicom.uid.UID, codestream: bytes | None
 ) -> None:
@@ -148,6 +151,30 @@ def test_a_baseline_jpeg_gives_the_picture_that_pillow_decodes(make_dicom: Maker
     expected = np.asarray(Image.open(stream), np.float32) / 255
     low, high = (0, 1) if colour else (expected.min(), expected.max())
     assert np.abs(read_display_image(path) - (expected - low) / (high - low)).max() < 3 / 255
+
+
+def test_one_picture_has_one_answer_in_every_encoding(make_dicom: Maker, tmp_path: Path) -> None:
+    """In two sizes, since some encodings are there as codestreams only."""
+    for syntax, codestream in [(ImplicitVRLittleEndian, b""), *WITHOUT_LOSS]:
+        values, folder = (picture(), "small") if codestream is not None else (np.tile(picture(), (2, 2)), "large")
+        (tmp_path / "in" / folder).mkdir(parents=True, exist_ok=True)
+        dataset = make_dicom(values, bits=12, Modality="DX", **FULL)
+        saved(dataset, tmp_path / "in" / folder / f"{syntax.keyword}.dcm", syntax, codestream or None)
+    for folder, values in (("small", picture()), ("large", np.tile(picture(), (2, 2)))):
+        inverted = make_dicom(4095 - values, bits=12, Modality="DX", PhotometricInterpretation="MONOCHROME1", **FULL)
+        inverted.save_as(tmp_path / "in" / folder / "inverted.dcm", enforce_file_format=True)
+        signed = (values.astype(np.int16) - 2048).astype("<i2")
+        rescaled = make_dicom(signed, Modality="DX", RescaleSlope=1, RescaleIntercept=2048, **FULL)
+        rescaled.save_as(tmp_path / "in" / folder / "signed.dcm", enforce_file_format=True)
+    run_batch(small_bundle(tmp_path), tmp_path / "in", tmp_path / "out", BatchSettings(4, 1))
+    answers = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert len(answers) == len(WITHOUT_LOSS) + 5
+    found = {
+        size: [a["probabilities"]["Pneumonia"] for a in answers if size in a["file"]] for size in ("small", "large")
+    }
+    for probabilities in found.values():
+        assert max(probabilities) - min(probabilities) < 1e-3
+    assert abs(found["small"][0] - found["large"][0]) > 1e-2  # the network tells pictures apart
 
 
 # --- pydicom's own files ----------------------------------------------------------------------------------------

@@ -59,11 +59,11 @@ def peak():
 
 for path in sorted(Path(sys.argv[1]).iterdir()):
     before = peak()
-    start = time.perf_counter()
+    start = time.process_time()  # the machine may be busy
     try:
         admit(path / "bomb.dcm")
     except ReadError as error:
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         more = peak() - before
         print(json.dumps([path.name, error.code, error.reason, seconds, more]))
 """
@@ -82,6 +82,7 @@ def test_bombs_are_refused_with_their_code_a_sentence_and_little_memory(tmp_path
         print(f"{name}: {code}, {seconds:.3f} s, {more} KB more")
         assert code == expected, name
         assert len(reason) < 300 and "\n" not in reason, name
+        assert seconds < 1, name
         assert more * 1024 < MEMORY, name
 
 
