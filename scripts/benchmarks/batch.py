@@ -1,14 +1,20 @@
-"""A folder of large uncompressed radiographs through one network: a script, MONAI's loader, and `lungscan batch`.
+"""A folder of large radiographs through one network: a script, MONAI's loader, and `lungscan batch`.
 
-    python scripts/benchmarks/batch.py [--network mobilenetv2_035|resnet18] [--count 200] [--size 2000] [--explain]
+    python scripts/benchmarks/batch.py --network resnet18
+    python scripts/benchmarks/batch.py --syntax jpeg2000 --count 64
+    python scripts/benchmarks/batch.py --explain --methods torch onnx openvino
+    python scripts/benchmarks/batch.py --sparse --count 10000 --rounds 1 --methods torch openvino
 
-The files are generated, of 16 bits. (a) is what scripts do: pydicom, scaled to 8 bits, resized by Pillow, one image at
-a time through the eager network. (b) is MONAI's `LoadImaged` and `DataLoader(num_workers=2)`, batches of 16. (c) is
-`run_batch` with each backend that is installed, hashes and ledger included. Each runs in a process of its own.
+The files are generated, of 16 bits, each with other content. (a) is what scripts do: pydicom, scaled to 8 bits, resized
+by Pillow, one image at a time through the eager network. (b) is MONAI's `LoadImaged` and `DataLoader(num_workers=2)`,
+batches of 16. (c) is `run_batch` with each backend that is installed, hashes and ledger included; with JPEG 2000 in
+full and `reduced` (`--no-exact`), with `--explain` plain and `explained`. Each runs in a process of its own. Networks
+take the threads that `OMP_NUM_THREADS` says, all processors if it says nothing; the limit is that of these threads.
 
-Printed: images/s from the first batch on (no imports, no start of workers), the ratios to (a) and (b), the share of the
+Printed: images/s after the first quarter (no imports, no start of workers), the ratios to (a) and (b), the share of the
 limit ``1 / (model + reading / processors)`` that this run's own timings allow, and the largest memory of all its
-processes (proportional set size, so that what they share counts once).
+processes (proportional set size, so that what they share counts once). Memory is bounded if it is the same for 200 and
+for 10,000 files; with `--sparse` these take 0.7 GB of disk, since all but the first lines of a picture is a hole.
 """
 
 from __future__ import annotations
@@ -31,31 +37,51 @@ import numpy as np
 BUNDLE = Path(__file__).resolve().parents[2] / "monai_bundles" / "pneumonia_cxr_classification"
 SIZES = {"mobilenetv2_035": 96, "resnet18": 224}
 BATCH = 16
-METHODS = ("script", "monai", "torch", "torch bfloat16", "onnx", "openvino", "openvino bfloat16")
+RIVALS = ("script", "monai")
+BACKENDS = ("torch", "torch bfloat16", "onnx", "openvino", "openvino bfloat16")
+"""With `reduced` or `explained` after it: how `lungscan batch` runs."""
+
+_PICTURES = 8
+_FIRST_LINES = 2**16
+_UID = "2.25.1{:09}"
 
 
-def make_files(folder: Path, count: int, size: int) -> None:
+def make_files(folder: Path, count: int, size: int, syntax: str, sparse: bool) -> None:
     """Write radiograph-like DICOM files, each with other content."""
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+    pictures = [_radiograph(number, size, syntax) for number in range(1 if sparse else min(count, _PICTURES))]
+    for number in range(count):
+        content, uid = pictures[number % len(pictures)]
+        content = content.replace(uid.encode(), _UID.format(number + _PICTURES).encode())
+        with (folder / f"{number:05}.dcm").open("wb") as stream:
+            stream.write(content[:_FIRST_LINES] if sparse else content)
+            stream.truncate(len(content))
 
-    random = np.random.default_rng(0)
+
+def _radiograph(number: int, size: int, syntax: str) -> tuple[bytes, str]:
+    """Return a file and the UID in it by which files are told apart."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEG2000Lossless
+
+    random = np.random.default_rng(number)
     soft = np.kron(random.normal(size=(size // 50, size // 50)), np.ones((50, 50)))
     picture = soft * 6000 + random.normal(size=soft.shape) * 300 + 30000
-    picture = picture.clip(0, 65000).astype(np.uint16)
-    for number in range(count):
-        stored = np.roll(picture, 37 * number, axis=1) + np.uint16(number)
-        dataset = Dataset()
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"2.25.{number + 1}"
-        dataset.StudyInstanceUID = dataset.SeriesInstanceUID = f"2.25.1000{number}"
-        dataset.Modality, dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "DX", "MONOCHROME2", 1
-        dataset.Rows, dataset.Columns = stored.shape
-        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 0
-        dataset.PixelData = stored.tobytes()
-        dataset.save_as(folder / f"{number:05}.dcm", enforce_file_format=True)
+    stored = picture.clip(0, 65000).astype(np.uint16)
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = _UID.format(number)
+    dataset.StudyInstanceUID = dataset.SeriesInstanceUID = _UID.format(number)
+    dataset.Modality, dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "DX", "MONOCHROME2", 1
+    dataset.Rows, dataset.Columns = stored.shape
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 0
+    dataset.PixelData = stored.tobytes()
+    if syntax == "jpeg2000":
+        dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
+    file = DicomBytesIO()
+    dataset.save_as(file, enforce_file_format=True)
+    return file.getvalue(), _UID.format(number)
 
 
 def make_bundle(folder: Path, network: str) -> Path:
@@ -118,15 +144,21 @@ def by_monai(root: Path, folder: Path, size: int) -> list[tuple[int, float]]:
     return seen
 
 
-def by_batch(root: Path, folder: Path, output: Path, method: str, explain: bool) -> list[tuple[int, float]]:
+def by_batch(root: Path, folder: Path, output: Path, method: str) -> list[tuple[int, float]]:
     """`lungscan batch`."""
     from lungscan_monai.inference.batch_run import BatchSettings, run_batch
 
-    backend, _, precision = method.partition(" ")
+    backend, *words = method.split()
     seen: list[tuple[int, float]] = []
-    settings = BatchSettings(BATCH, backend=backend, precision=precision or "float32", explain=explain)
+    settings = BatchSettings(
+        BATCH, backend=backend, precision=_precision(words), explain="explained" in words, exact="reduced" not in words
+    )
     run_batch(root, folder, output, settings, lambda done, _: seen.append((done, time.perf_counter())))
     return seen[:-1]  # the last is told after the ledger was flushed
+
+
+def _precision(words: list[str]) -> str:
+    return "bfloat16" if "bfloat16" in words else "float32"
 
 
 def limit(root: Path, folder: Path, method: str, size: int) -> float:
@@ -135,11 +167,11 @@ def limit(root: Path, folder: Path, method: str, size: int) -> float:
     from lungscan_monai.inference.content_hash import blake3_file
     from lungscan_monai.inference.opening import open_model, reading
 
-    backend, _, precision = method.partition(" ")
-    model = open_model(root, backend, precision or "float32", BATCH, True, False)
+    backend, *words = method.split()
+    model = open_model(root, backend, _precision(words), BATCH, True, False)
     images = np.random.default_rng(0).random((BATCH, 3, size, size), np.float32)
     of_model = min(_seconds(lambda: model.answer(images)) for _ in range(7)) / BATCH
-    with reading(root, model, 1) as read_file:
+    with reading(root, model, 1, "reduced" not in words) as read_file:
 
         def read(path: Path) -> None:
             admit(path)
@@ -172,7 +204,7 @@ def measured(arguments: list[str]) -> dict[str, float]:
         done = threading.Event()
 
         def watch() -> None:
-            while not done.wait(0.1):
+            while not done.wait(0.3):  # looking takes time of a processor
                 largest[0] = max(largest[0], sum(map(_proportional_mb, _family(process.pid))))
 
         watcher = threading.Thread(target=watch)
@@ -214,8 +246,8 @@ def one(options: argparse.Namespace) -> None:
         seen = {"script": by_script, "monai": by_monai}[options.one](root, folder, size)
     else:
         with tempfile.TemporaryDirectory() as output:
-            seen = by_batch(root, folder, Path(output), options.one, options.explain)
-    (first, started), (last, ended) = seen[0], seen[-1]
+            seen = by_batch(root, folder, Path(output), options.one)
+    (first, started), (last, ended) = seen[len(seen) // 4], seen[-1]
     print(json.dumps({"rate": (last - first) / (ended - started)}))
 
 
@@ -225,49 +257,66 @@ def main() -> None:
     parser.add_argument("--network", choices=SIZES, default="mobilenetv2_035")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--size", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--methods", nargs="*", choices=METHODS, default=METHODS)
-    parser.add_argument("--explain", action="store_true", help="heatmaps, too (c)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--syntax", choices=("uncompressed", "jpeg2000"), default="uncompressed")
+    parser.add_argument("--sparse", action="store_true", help="files that are mostly holes, for large counts")
+    parser.add_argument("--methods", nargs="*", choices=RIVALS + BACKENDS, default=RIVALS + BACKENDS)
+    parser.add_argument("--explain", action="store_true", help="(c) with heatmaps, too")
     for name in ("--one", "--method"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     for name in ("--root", "--folder"):
         parser.add_argument(name, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.sparse and options.syntax != "uncompressed":
+        parser.error("--sparse is for uncompressed files")
     if options.one:
         one(options)
         return
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "files"
         folder.mkdir()
-        make_files(folder, options.count, options.size)
+        make_files(folder, options.count, options.size, options.syntax, options.sparse)
         root = make_bundle(Path(place), options.network)
         shared = ["--network", options.network, "--root", str(root), "--folder", str(folder)]
-        shared += ["--explain"] if options.explain else []
-        methods = [name for name in options.methods if name.split()[0] != "openvino" or _has("openvino")]
+        methods = list(_methods(options))
         rounds = [{name: measured(["--one", name, *shared]) for name in methods} for _ in range(options.rounds)]
         limits = {
             name: measured(["--one", "limit", "--method", name, *shared]).get("limit")
             for name in methods
-            if name not in ("script", "monai")
+            if name not in RIVALS and not name.endswith("explained")
         }
     _print(options, methods, rounds, limits)
 
 
-def _has(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+def _methods(options: argparse.Namespace) -> Iterator[str]:
+    """Give what runs in each round: what was asked for and is installed, each plain one followed by its variants."""
+    for name in options.methods:
+        if name.startswith("openvino") and importlib.util.find_spec("openvino") is None:
+            continue
+        yield name
+        if name not in RIVALS and options.syntax == "jpeg2000":
+            yield f"{name} reduced"
+        if name not in RIVALS and options.explain:
+            yield f"{name} explained"
 
 
 def _print(
     options: argparse.Namespace, methods: list[str], rounds: list[dict], limits: dict[str, float | None]
 ) -> None:
-    best = {name: max((one[name].get("rate", 0.0) for one in rounds), default=0.0) for name in methods}
-    print(f"{options.network} at {SIZES[options.network]}, {options.count} files of {options.size} x {options.size}")
-    print(f"{'':18} {'images/s':>9} {'to (a)':>7} {'to (b)':>7} {'of limit':>9} {'MB':>6}")
+    best = {name: max(one[name].get("rate", 0.0) for one in rounds) for name in methods}
+    holes, threads = ", mostly holes" * options.sparse, os.environ.get("OMP_NUM_THREADS", "all")
+    print(f"{options.network} at {SIZES[options.network]}, threads: {threads}")
+    print(f"{options.count} {options.syntax} files of {options.size} x {options.size}{holes}")
+    print(f"{'':27} {'images/s':>9} {'to (a)':>7} {'to (b)':>7} {'of limit':>9} {'MB':>6}")
     for name in methods:
-        to = [f"{best[name] / best[other]:.1f}x" if best.get(other) else "-" for other in ("script", "monai")]
+        to = [f"{best[name] / best[other]:.1f}x" if best.get(other) else "-" for other in RIVALS]
         share = f"{best[name] / limits[name]:.0%}" if limits.get(name) else "-"
         memory = max(one[name].get("memory_mb", 0.0) for one in rounds)
-        print(f"{name:18} {best[name]:9.1f} {to[0]:>7} {to[1]:>7} {share:>9} {memory:6.0f}")
+        print(f"{name:27} {best[name]:9.1f} {to[0]:>7} {to[1]:>7} {share:>9} {memory:6.0f}")
+    for name in methods:
+        plain, _, last = name.rpartition(" ")
+        if last == "explained" and best[name]:
+            print(f"heatmaps add {best[plain] / best[name] - 1:.0%} to the time of {plain}")
 
 
 if __name__ == "__main__":
