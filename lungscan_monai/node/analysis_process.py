@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 
-from lungscan_monai.errors import DataError, LungScanError, OutputError, chain_of, own_error
+from pydicom import Dataset
+
+from lungscan_monai.errors import LungScanError, OutputError, chain_of, own_error
 from lungscan_monai.inference.case_model import CaseModel
 from lungscan_monai.inference.opening import ReadFile, open_model, reading
 from lungscan_monai.inference.studies import Analysed, ModelIdentity, analyse, identity_of
@@ -88,40 +93,57 @@ def _work(line: Connection, opened: Opened, orders: Orders, assignments: tuple[A
     answers: dict[int, list[Analysed]] = {one.job: [] for one in assignments}
     for analysed in analyse(opened.model, opened.read, list(job_of), orders.analysis.explain):
         answers[job_of[analysed.sources[0]]].append(analysed)
-    for one in assignments:
-        try:
-            line.send(outcome_of(one, answers[one.job], opened.identity, options))
-        except (LungScanError, RuntimeError) as error:
-            line.send(Outcome(one.job, (), _told(error), is_of_the_disk=isinstance(error, OutputError)))
+    with ThreadPoolExecutor(1, "writing") as writer:  # the disk takes as long for some as the next ones take to be made
+        written = [
+            writer.submit(_tell, line, one, made_of(answers[one.job], opened.identity, options)) for one in assignments
+        ]
+    for one in written:
+        one.result()
 
 
-def outcome_of(
-    assignment: Assignment, answers: list[Analysed], identity: ModelIdentity, options: ResultOptions
-) -> Outcome:
-    """Write the results of a job.
+def _tell(line: Connection, assignment: Assignment, made: Made) -> None:
+    line.send(outcome_of(assignment, made))
 
-    An image that no result can be made for keeps the others' results back only if there are none.
 
-    Raises:
-        DataError: If there is no result at all.
-        OutputError: If they cannot be written.
+@dataclass(frozen=True, eq=False)
+class Made:
+    """The results of a job, in memory.
+
+    Args:
+        datasets: The objects.
+        unanswered: The images that none could be made for, each with the reason.
     """
-    results: list[Result] = []
+
+    datasets: tuple[Dataset, ...]
+    unanswered: tuple[tuple[Path, str], ...]
+
+
+def made_of(answers: Sequence[Analysed], identity: ModelIdentity, options: ResultOptions) -> Made:
+    """Make the results of a job; an image that none can be made for keeps no other's back."""
+    datasets: list[Dataset] = []
     unanswered: list[tuple[Path, str]] = []
     for analysed in answers:
         try:
-            datasets = make_results(analysed, identity, options)
-        except DataError as error:
+            datasets += make_results(analysed, identity, options)
+        except (LungScanError, RuntimeError) as error:
             unanswered += [(path, _told(error)) for path in analysed.sources]
-            continue
-        paths = write_results(datasets, assignment.folder)
-        results += [
-            Result(str(dataset.SOPInstanceUID), f"{assignment.folder.name}/{path.name}")
-            for dataset, path in zip(datasets, paths, strict=True)
-        ]
-    if unanswered and not results:
-        raise DataError(unanswered[0][1])
-    return Outcome(assignment.job, tuple(results), unanswered=tuple(unanswered))
+    return Made(tuple(datasets), tuple(unanswered))
+
+
+def outcome_of(assignment: Assignment, made: Made) -> Outcome:
+    """Write the results of a job; it has failed if there are none, or none can be written."""
+    if not made.datasets:
+        return Outcome(assignment.job, (), made.unanswered[0][1] if made.unanswered else "it has no images")
+    try:
+        paths = write_results(made.datasets, assignment.folder)
+    except OutputError as error:
+        shutil.rmtree(assignment.folder, ignore_errors=True)  # the next attempt has a folder of its own
+        return Outcome(assignment.job, (), str(error), is_of_the_disk=True)
+    results = [
+        Result(str(dataset.SOPInstanceUID), f"{assignment.folder.name}/{path.name}")
+        for dataset, path in zip(made.datasets, paths, strict=True)
+    ]
+    return Outcome(assignment.job, tuple(results), unanswered=made.unanswered)
 
 
 def _told(error: Exception) -> str:

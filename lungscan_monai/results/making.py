@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -79,8 +80,10 @@ def write_results(datasets: Iterable[Dataset], folder: str | os.PathLike) -> lis
     paths = []
     for dataset in datasets:
         path = Path(folder) / f"{dataset.SOPInstanceUID}.dcm"
+        content = io.BytesIO()  # in memory first: pydicom hides why a file could not be written
+        dataset.save_as(content, enforce_file_format=True)
         with replacing(path) as part:
-            dataset.save_as(part, enforce_file_format=True)
+            part.write_bytes(content.getbuffer())
         paths.append(path)
     return paths
 

@@ -20,6 +20,7 @@ from pydicom.uid import Comprehensive3DSRStorage
 
 from lungscan_monai.results import codes
 from lungscan_monai.results.context import REPORT, Context
+from lungscan_monai.results.documents import document
 from lungscan_monai.results.sentences import is_present
 from lungscan_monai.task import LabelCode
 
@@ -41,13 +42,7 @@ def coded_report(context: Context) -> Comprehensive3DSR:
         procedure_reported=codes.IMAGING_PROCEDURE,
         imaging_measurements=groups,
     )
-    return Comprehensive3DSR(
-        evidence=context.evidence,
-        content=content,
-        is_complete=True,
-        previous_versions=context.predecessors(REPORT, Comprehensive3DSRStorage),
-        **context.common(REPORT),
-    )
+    return document(Comprehensive3DSR, Comprehensive3DSRStorage, REPORT, content[0], context)
 
 
 def _finding(context: Context, label: str, code: LabelCode) -> MeasurementsAndQualitativeEvaluations:

@@ -16,6 +16,7 @@ from pydicom.uid import ComprehensiveSRStorage
 
 from lungscan_monai.results import codes
 from lungscan_monai.results.context import TEXT, Context
+from lungscan_monai.results.documents import document
 from lungscan_monai.results.sentences import decision_sentence, finding_sentences, model_sentences
 
 
@@ -33,13 +34,7 @@ def readable_report(context: Context) -> ComprehensiveSR:
     root.ContentSequence[-1].ContentSequence.extend(_images(context))
     told = model_sentences(analysed, identity)
     root.ContentSequence.append(_section(codes.PROCEDURE_DESCRIPTIONS, codes.PROCEDURE_DESCRIPTION, told))
-    return ComprehensiveSR(
-        evidence=context.evidence,
-        content=root,
-        is_complete=True,
-        previous_versions=context.predecessors(TEXT, ComprehensiveSRStorage),
-        **context.common(TEXT),
-    )
+    return document(ComprehensiveSR, ComprehensiveSRStorage, TEXT, root, context)
 
 
 def _section(heading: CodedConcept, name: CodedConcept, sentences: list[str]) -> ContainerContentItem:
