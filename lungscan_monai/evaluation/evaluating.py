@@ -202,7 +202,7 @@ class Evaluation:
             "modalities": list(self.task.modalities),
             "views": list(self.task.views),
             "image_size": list(network.get("image_size", self.task.image_size)),
-            "network": {name: value for name, value in network.items() if name != "image_size"},
+            "network": {name: value for name, value in network.items() if value is not None and name != "image_size"},
         }
 
     def _facts(self, model_sha256: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ CLAIM = (
     Item("14-18", _NOT, "authors"),
     Item("19-20", _PARTLY, "evaluated"),
     Item("21", _PARTLY, "evaluated"),
-    Item("22", _ELSEWHERE, "configs"),
+    Item("22", _PARTLY, "model"),
     Item("23", _HERE, "evaluated"),
     Item("24-27", _ELSEWHERE, "configs"),
     Item("28", _HERE, "results"),
@@ -100,6 +100,7 @@ def _computable(report: dict[str, Any], name: str) -> bool:
 
 
 _RESTS_ON: Mapping[str, Callable[[dict[str, Any]], bool]] = {
+    "model": lambda report: bool(report.get("model")),
     "subgroups": lambda report: bool(report.get("subgroups")),
     "explanations": lambda report: bool(report.get("explanations")),
     "errors": lambda report: any(label.get(kind) for label in report.get("error_gallery") or () for kind in KINDS),

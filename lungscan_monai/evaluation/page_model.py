@@ -23,6 +23,6 @@ def model(report: dict[str, Any], words: Words) -> list[Html]:
 def _shown(value: Any) -> Html:
     """Return a fact as its bundle states it, which is in English."""
     if isinstance(value, dict):
-        value = [f"{name} {setting}" for name, setting in value.items() if setting is not None]
+        value = [f"{name} {setting}" for name, setting in value.items()]
     text = ", ".join(map(str, value)) if isinstance(value, list) else value
     return element("span", text, lang="en")

@@ -346,6 +346,7 @@ ENGLISH = {
     "place.data": "the description of the data",
     "place.data_report": "lungscan data report",
     "place.configs": "configs, model card and training history of the bundle",
+    "missing.model": "the report does not describe the model; its bundle does",
     "missing.subgroups": "the datalist records no groups",
     "missing.explanations": "nothing was explained",
     "missing.errors": "no gallery of errors; counts are among the main numbers",

@@ -356,6 +356,7 @@ INDONESIAN = {
     "place.data": "uraian data",
     "place.data_report": "lungscan data report",
     "place.configs": "konfigurasi, kartu model, dan riwayat pelatihan pada bundle",
+    "missing.model": "laporan tidak menggambarkan model; keterangannya ada pada bundle",
     "missing.subgroups": "datalist tidak mencatat kelompok",
     "missing.explanations": "tidak ada yang dijelaskan",
     "missing.errors": "tidak ada galeri kesalahan; jumlahnya ada pada angka utama",

@@ -68,7 +68,7 @@ def explained(names):
             "weights": {"cases": 12, "rank_correlation_head_and_upper_half": half, "ssim_whole_network": half},
             "shortcuts": {"cases": 12, "outside_body": half, "border": half, "text": nothing},
         },
-        "model": {"question": "ι", "network": {"κ": "λ", "μ": None}, "views": [], "image_size": [3, 4]},
+        "model": {"question": "ι", "network": {"κ": "λ"}, "views": [], "image_size": [3, 4]},
         "error_gallery": [{"label": names[1], **dict.fromkeys(KINDS, [case])}],
     }  # fmt: skip
 
