@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -81,7 +82,9 @@ def _carry(client: socket.socket, server: socket.socket, after: int) -> None:
 
 
 @contextlib.contextmanager
-def stub_server(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[str, list[tuple[str, str, dict]]]]:
+def stub_server(
+    *answers: tuple[int, dict[str, str], bytes], tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[tuple[str, str, dict]]]]:
     """Serve answers one after the other, the last again and again; give the root and the list of requests."""
     requests: list[tuple[str, str, dict]] = []
     left = list(answers)
@@ -103,9 +106,11 @@ def stub_server(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[tuple[s
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", requests
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_port}", requests
     finally:
         server.shutdown()
         server.server_close()

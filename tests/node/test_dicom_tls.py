@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
 import pytest
+from certificates import Person
 from dcmtk import dcmtk
 from node_bench import Door, RecordingArchive, free_port, image, wait_until, without_delay
 from peers import write_result
@@ -19,62 +18,6 @@ from lungscan_monai.errors import NetworkError
 from lungscan_monai.node.delivery.certificates import Certificates
 from lungscan_monai.node.delivery.dimse import DimseAddress, DimsePeer
 from lungscan_monai.node.settings import Tls
-
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed; it makes certificates")
-
-_PERSON = ("-newkey", "rsa:2048", "-nodes", "-days", "2", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody with a certificate, signed by an authority."""
-
-    certificate: Path
-    key: Path
-    authority: Path
-
-    def client_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.authority)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
-
-    def server_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.authority)
-        context.load_cert_chain(self.certificate, self.key)
-        context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-    def dcmtk_options(self) -> list[str]:
-        return ["+tls", str(self.key), str(self.certificate), "+cf", str(self.authority)]
-
-
-def made_by_openssl(*words: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60)
-
-
-def authority_in(folder: Path) -> Path:
-    folder.mkdir()
-    paths = ("-keyout", folder / "ca.key", "-out", folder / "ca.pem")
-    made_by_openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=Authority", *paths)
-    return folder
-
-
-def person(authority: Path, name: str) -> Person:
-    key, certificate = authority / f"{name}.key", authority / f"{name}.pem"
-    signed = ("-CA", authority / "ca.pem", "-CAkey", authority / "ca.key")
-    made_by_openssl("req", "-x509", *_PERSON, "-subj", f"/CN={name}", *signed, "-keyout", key, "-out", certificate)
-    return Person(certificate, key, authority / "ca.pem")
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory) -> dict[str, Person]:
-    folder = tmp_path_factory.mktemp("tls")
-    hospital, elsewhere = authority_in(folder / "hospital"), authority_in(folder / "elsewhere")
-    return {
-        "node": person(hospital, "node"),
-        "pacs": person(hospital, "pacs"),
-        "stranger": person(elsewhere, "stranger"),
-    }
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from peers import stub_server
 
 from lungscan_monai.errors import ConfigError, NetworkError
+from lungscan_monai.node.delivery.certificates import Certificates
 from lungscan_monai.node.delivery.web import LONGEST_PAUSE, WebAddress, WebService, single_value
 
 
@@ -138,7 +139,31 @@ def test_a_token_of_two_lines_is_none(tmp_path):
         ask("http://127.0.0.1:1", token_file=tmp_path / "token")
 
 
-def test_an_unknown_certificate_is_refused(tmp_path):
+def test_a_server_that_wants_a_certificate_is_shown_ours(people, tmp_path):
+    node, pacs = people["node"], people["pacs"]
+    (tmp_path / "token").write_text("secret")
+    ours = Certificates(node.authority, node.certificate, node.key)
+    with stub_server((204, {}, b""), tls=pacs.server_context()) as (url, requests):
+        assert ask(url, certificates=ours, token_file=tmp_path / "token") == []
+        assert requests[0][2]["Authorization"] == "Bearer secret"
+        with pytest.raises(NetworkError):
+            ask(url, certificates=Certificates(node.authority))
+        assert len(requests) == 1
+
+
+def test_a_certificate_of_an_authority_that_is_not_ours_is_refused(people):
+    node, pacs = people["node"], people["pacs"]
+    theirs = Certificates(people["stranger"].authority, node.certificate, node.key)
+    said = "does `authority` know its certificate"
+    with (
+        stub_server((204, {}, b""), tls=pacs.server_context()) as (url, requests),
+        pytest.raises(NetworkError, match=said) as caught,
+    ):
+        ask(url, certificates=theirs)
+    assert not caught.value.retryable and requests == []
+
+
+def test_a_server_without_tls_is_not_asked_where_tls_is_wanted():
     with stub_server((204, {}, b"")) as (url, _), pytest.raises(NetworkError, match="TLS failed") as caught:
         ask(url.replace("http:", "https:"))
     assert not caught.value.retryable
