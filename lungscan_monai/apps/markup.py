@@ -31,10 +31,10 @@ STYLE = Html("""<style>
 .ls-bars .mark { position: absolute; top: -.2rem; bottom: -.2rem; width: 3px; background: var(--second); }
 .ls-table { overflow-x: auto; }
 .ls-table table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-.ls-table th, .ls-table td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; }
+.ls-table th, .ls-table td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
+.ls-table tbody th { min-width: 6rem; overflow-wrap: anywhere; }
 .ls-warning { position: fixed; inset: auto 0 0 0; z-index: 1000000; margin: 0; padding: .35rem 1rem; text-align: center;
-  background: #fcd34d; color: #1c1917; font-weight: 600; }
+  background: #fcd34d; color: #1c1917 !important; font-weight: 600 !important; }
 .stMainBlockContainer { padding-top: 2.5rem; padding-bottom: 4rem; }
 </style>""")
 """For all that the functions of this module return; contrasts hold on light and on dark."""

@@ -15,7 +15,7 @@ from lungscan_monai.apps.markup import STYLE, explained_words, warning
 from lungscan_monai.apps.models import Offer, ServedModel
 from lungscan_monai.apps.streamlit_cases import show_cases
 from lungscan_monai.apps.streamlit_model import show_model, show_thresholds
-from lungscan_monai.apps.streamlit_session import choice, models, settings
+from lungscan_monai.apps.streamlit_session import choice, loaded, models, settings
 from lungscan_monai.apps.words import LANGUAGES, app_words
 from lungscan_monai.errors import LungScanError
 from lungscan_monai.evaluation.words import Words
@@ -98,7 +98,7 @@ def _no_model(offer: Offer, words: Words) -> None:
 def _loaded(offer: Offer, words: Words) -> ServedModel | None:
     try:
         with st.spinner(words("app.working")):
-            return models().get(offer.name)
+            return loaded(offer.name)
     except LungScanError as error:
         st.error(words("app.model_failed", reason=str(error)))
         return None

@@ -14,7 +14,7 @@ from lungscan_monai.apps.evidence import Evidence
 from lungscan_monai.apps.exports import KeptCase, as_csv, as_dicom_zip, as_json, as_pdf, require_dicom
 from lungscan_monai.apps.markup import answers_table, bars, card
 from lungscan_monai.apps.models import ServedModel
-from lungscan_monai.apps.pictures import as_png
+from lungscan_monai.apps.pictures import as_jpeg
 from lungscan_monai.apps.streamlit_session import (
     Case,
     cases_of,
@@ -125,7 +125,7 @@ def _pictures(model: ServedModel, case: Case, words: Words) -> tuple[np.ndarray,
     shown = [] if wants and not is_beside else [(picture, words("app.picture.alt"))]
     shown += [(explained, words("app.heatmap.alt", label=label))] if wants else []
     for column, (content, alt) in zip(frame.columns(len(shown)), shown, strict=True):
-        column.image(as_png(content), width="stretch", alt=alt)
+        column.image(as_jpeg(content), width="stretch", alt=alt)
     if wants:
         frame.caption(words("app.explain.means", label=label))
     return picture, explained

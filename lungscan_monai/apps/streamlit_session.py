@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,23 @@ def settings() -> AppSettings:
 def models() -> ModelStore:
     """Return the models, which all sessions share."""
     return ModelStore(settings().bundles).__enter__()
+
+
+@st.cache_resource(show_spinner=False)
+def loaded(name: str) -> ServedModel:
+    """Return a model, loaded.
+
+    Streamlit looks for garbage after every run of the page. What is loaded for good is taken out of its sight: to look
+    through PyTorch and MONAI again and again took most of the time that a person waited.
+
+    Raises:
+        ConfigError: If there is none of that name.
+        CheckpointError: If the bundle has no model, or it is damaged.
+    """
+    model = models().get(name)
+    gc.collect()
+    gc.freeze()
+    return model
 
 
 @st.cache_resource(show_spinner=False, scope="session", on_release=lambda folder: folder.close())
