@@ -7,6 +7,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+from browsing import chromium, watched_page
 from evaluation.examples import ALL, binary, multiclass, multilabel
 from page_reader import PageReader
 
@@ -172,6 +173,19 @@ def test_explanations_are_shown_with_what_chance_would_give(pages):
     start = english.index("the peak of the map lies on the finding (pointing game)")
     assert english[start + 1 : start + 5] == ["0.500", "(0.100 to 0.900)", "0.125", "7"]
     assert "tidak dapat dihitung" in pages["binary", "id"]
+
+
+def test_a_browser_asks_no_host_complains_of_nothing_and_sorts(pages, tmp_path):
+    (tmp_path / "page.html").write_text(pages["multilabel", "id"], encoding="utf-8")
+    with chromium() as opened, watched_page(opened) as watched:
+        watched.page.goto((tmp_path / "page.html").as_uri())
+        heading = watched.page.locator("th[scope=col]:has(button)").first
+        rows = heading.locator("xpath=ancestor::table").locator("tbody tr > :first-child")
+        heading.locator("button").click()
+        names = rows.all_inner_texts()
+        assert (heading.get_attribute("aria-sort"), names) == ("ascending", sorted(names))
+        assert watched.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert (watched.hosts, watched.complaints) == ({""}, [])
 
 
 def test_the_model_is_described_as_its_bundle_states_it(pages, reports):
