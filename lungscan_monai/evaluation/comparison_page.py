@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lungscan_monai.evaluation.wording import NAMES, briefly, cell, in_words, table
+from lungscan_monai.evaluation.wording import NAMES, cell, in_words, table
 
 
 def render_comparison(comparison: dict[str, Any]) -> str:
@@ -46,7 +46,7 @@ def _differences(metrics: dict[str, Any]) -> str:
 def _rows(metrics: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for name, found in metrics.items():
         values = (f"{found[use]['value']:.3f}" if "value" in found[use] else "-" for use in ("first", "second"))
-        yield NAMES[name], *values, briefly(found["difference"])
+        yield NAMES[name], *values, in_words(found["difference"])
 
 
 def _tests(found: dict[str, Any]) -> str:

@@ -100,6 +100,7 @@ def test_a_model_compared_with_itself_differs_nowhere(tmp_path):
     assert found["labels"][0]["delong"] == {"not_computable": "because DeLong's variance is 0"}
     assert found["labels"][0]["metrics"]["f1"]["difference"]["value"] == 0
     assert "all resamples give the same value" in found["labels"][0]["metrics"]["f1"]["difference"]["no_interval"]
+    assert "0.000 (no interval because all resamples give the same value" in render_comparison(found)
 
 
 def test_cases_in_another_order_are_the_same_cases(tmp_path):
