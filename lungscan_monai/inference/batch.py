@@ -108,7 +108,7 @@ class FolderRun:
         """Write the heatmap, if there is one; return its path."""
         if case.heatmap is None:
             return None
-        name = f"{HEATMAPS}/{content[:2]}/{content}.png"
+        name = f"{HEATMAPS}/{content[:2]}/{content}.jpg"
         with replacing(self._output / name) as part:
             part.write_bytes(case.heatmap)
         return name

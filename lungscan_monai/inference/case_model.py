@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from lungscan_monai.inference.answering import NOT_ASSESSABLE, Answering
+from lungscan_monai.inference.backends.base import Forward
 from lungscan_monai.inference.light import LightPredictor
 from lungscan_monai.metrics.decisions import leading_labels
 from lungscan_monai.transforms.colours import to_channels
@@ -30,12 +31,14 @@ class Answers:
         raw: The network's own, same shape.
         leading: Index of the label that each case leads with, shape ``(B,)``.
         unfamiliar: For each case why it cannot be assessed, None where it can.
+        maps: Where the network looked for the label that leads, ``(B, H, W)``, where one pass gave that, too.
     """
 
     probabilities: np.ndarray
     raw: np.ndarray
     leading: np.ndarray
     unfamiliar: list[str | None]
+    maps: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.probabilities)
@@ -46,7 +49,10 @@ class CaseModel(Answering):
 
     def answer(self, images: np.ndarray) -> Answers:
         """Return the answers for pictures ``(B, C, H, W)``, float32, as the network takes them."""
-        forward = self.backend.forward(images)
+        return self.meaning_of(self.backend.forward(images))
+
+    def meaning_of(self, forward: Forward) -> Answers:
+        """Return the answers for pictures that went through the network."""
         rows = self._rows(forward.logits)
         leading = leading_labels(rows, self.task.kind, self.threshold)
         return Answers(
@@ -75,7 +81,7 @@ class CaseModel(Answering):
         return self._prepared(os.fspath(path))
 
     def heatmaps(self, images: np.ndarray, answers: Answers, shapes: list[tuple[int, int]]) -> list[bytes] | None:
-        """Return a PNG with the heatmap of the leading label for each case; None, since this model does not explain."""
+        """Return a picture file with the leading label's heatmap for each; None, since this model does not explain."""
         return None
 
     def saliency(self, images: np.ndarray, labels: Sequence[int]) -> np.ndarray | None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
 
+from lungscan_monai.inference.backends.base import Forward
 from lungscan_monai.inference.case_model import Answers, CaseModel
 from lungscan_monai.inference.predictor import Predictor
-from lungscan_monai.saliency.cams import explain
+from lungscan_monai.networks import SALIENCY_LAYER
+from lungscan_monai.saliency.cams import GradCAM, explain, layer_of
 from lungscan_monai.saliency.overlay import overlay
 
 METHOD = "gradcam"
-"""Method of the heatmaps."""
+"""Method of the heatmaps: :class:`~lungscan_monai.saliency.cams.GradCAM`."""
 
 LONGEST_SIDE = 384
 """Pixels of the longer side of a heatmap's picture."""
+
+_QUALITY = 90
 
 
 class ExplainingModel(CaseModel, Predictor):
@@ -25,6 +30,20 @@ class ExplainingModel(CaseModel, Predictor):
 
     explains = False
     """Whether heatmaps are wanted."""
+
+    def answer(self, images: np.ndarray) -> Answers:
+        """Return the answers; with the maps from the same pass where PyTorch gives them and heatmaps are wanted."""
+        facts = self.backend.facts
+        is_eager = (facts["backend"], facts["precision"]) == ("torch", "float32")
+        if not (self.explains and is_eager and layer_of(self.network) == SALIENCY_LAYER):
+            return super().answer(images)
+        batch = torch.from_numpy(images).to(self.device)
+        cam = GradCAM(self.network, kind=self.task.kind)
+        recording = cam.nn_module.record(batch)
+        features = recording.features.detach().mean(dim=(2, 3))
+        answers = self.meaning_of(Forward(recording.logits.cpu().numpy(), features.cpu().numpy()))
+        leading = torch.as_tensor(answers.leading, device=batch.device)[:, None]
+        return replace(answers, maps=cam.maps_of(recording, leading, batch)[:, 0].cpu().numpy())
 
     def heatmaps(self, images: np.ndarray, answers: Answers, shapes: list[tuple[int, int]]) -> list[bytes] | None:
         """Return for each case the picture as the network saw it, with the heatmap of its leading label.
@@ -35,13 +54,13 @@ class ExplainingModel(CaseModel, Predictor):
             shapes: Rows and columns of the files; the pictures have their proportions.
 
         Returns:
-            PNG files; None if no heatmaps are wanted.
+            JPEG files; None if no heatmaps are wanted.
         """
         if not self.explains:
             return None
-        maps = self.saliency(images, answers.leading)
+        maps = self.saliency(images, answers.leading) if answers.maps is None else answers.maps
         return [
-            _png(overlay(np.clip(cv2.resize(image[0], _picture_size(shape)), 0, 1), saliency))
+            _jpeg(overlay(np.clip(cv2.resize(image[0], _picture_size(shape)), 0, 1), saliency))
             for image, saliency, shape in zip(images, maps, shapes, strict=True)
         ]
 
@@ -55,9 +74,9 @@ class ExplainingModel(CaseModel, Predictor):
         return np.asarray(self._read({"image": case})["image"])
 
 
-def _png(picture: np.ndarray) -> bytes:
-    """Encode RGB, quickly rather than as small as can be."""
-    return cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+def _jpeg(picture: np.ndarray) -> bytes:
+    """Encode RGB: a tenth of the time of a PNG, and an eighth of its bytes."""
+    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
 
 
 def _picture_size(shape: tuple[int, int]) -> tuple[int, int]:

@@ -58,10 +58,13 @@ class GradCAM(monai.visualize.GradCAM):
             SaliencyError: If there is no such label, or the layer gives no feature map.
         """
         recording = self.nn_module.record(x)
-        labels = choose_labels(recording.scores.detach(), class_idx)
+        return recording.logits, self.maps_of(recording, choose_labels(recording.scores.detach(), class_idx), x)
+
+    def maps_of(self, recording: Recording, labels: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return maps ``(B, K, H, W)`` for labels ``(B, K)`` of a pass over images ``(B, C, H, W)`` that was made."""
         coarse = torch.stack([self.compute_map(recording, class_idx=column) for column in labels.unbind(1)], dim=1)
         maps = self._upsample_and_post_process(coarse.flatten(0, 1), x)
-        return recording.logits, maps.reshape(*labels.shape, *maps.shape[2:])
+        return maps.reshape(*labels.shape, *maps.shape[2:])
 
     def __call__(self, x: torch.Tensor, class_idx: LabelChoice = None) -> torch.Tensor:
         """Return maps ``(B, K, H, W)``; see :meth:`explain`."""

@@ -53,6 +53,10 @@ def overlay(image: np.ndarray, saliency: np.ndarray, alpha: float = 0.45, colorm
     base = as_rgb(image)
     strength = np.clip(resize_map(saliency, base.shape[:2]), 0, 1)
     table = matplotlib.colormaps[colormap](np.linspace(0, 1, 256))[:, :3].astype(np.float32)
-    colours = table[np.rint(strength * 255).astype(np.uint8)]
-    opacity = alpha * strength[..., None]
-    return np.rint(np.clip(base + opacity * (colours - base), 0, 1) * 255).astype(np.uint8)
+    mixed = np.take(table, np.rint(strength * 255).astype(np.uint8), axis=0)
+    mixed -= base
+    mixed *= (alpha * strength)[..., None]
+    mixed += base
+    np.clip(mixed, 0, 1, out=mixed)
+    mixed *= 255
+    return np.rint(mixed, out=mixed).astype(np.uint8)

@@ -22,6 +22,7 @@ from lungscan_monai.fitted import save_calibration, save_input_check, save_opera
 from lungscan_monai.inference import batch, composing
 from lungscan_monai.inference.batch_run import BatchSettings, run_batch
 from lungscan_monai.inference.case_model import CaseModel
+from lungscan_monai.inference.opening import open_model
 from lungscan_monai.inference.predictor import Predictor
 from lungscan_monai.inference.pseudonyms import Pseudonyms
 from lungscan_monai.metrics.familiarity import Familiarity
@@ -207,11 +208,20 @@ def test_heatmaps_have_the_proportions_of_their_images_and_no_name(bundle, mixed
     run_batch(bundle, folder, tmp_path / "out", BatchSettings(**SMALL, explain=True))
     rows = [row for row in lines(tmp_path / "out" / "predictions.jsonl") if row["assessable"]]
     for row in rows:
-        assert row["heatmap"] == f"heatmaps/{row['blake3'][:2]}/{row['blake3']}.png"
+        assert row["heatmap"] == f"heatmaps/{row['blake3'][:2]}/{row['blake3']}.jpg"
         with Image.open(tmp_path / "out" / row["heatmap"]) as picture, Image.open(picture.filename) as _:
             wide = row["file"].endswith(".png")
             assert picture.size == ((384, 307) if wide else (320, 384))
-    assert len(list((tmp_path / "out" / "heatmaps").rglob("*.png"))) == 4
+    assert len(list((tmp_path / "out" / "heatmaps").rglob("*.jpg"))) == 4
+
+
+def test_explaining_takes_no_pass_of_its_own_and_changes_no_answer(bundle):
+    plain, explaining = (open_model(bundle, "torch", "float32", 4, True, explains) for explains in (False, True))
+    images = np.random.default_rng(0).random((4, 3, 64, 64), np.float32)
+    expected, found = plain.answer(images), explaining.answer(images)
+    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+    np.testing.assert_array_equal(found.maps, explaining.saliency(images, expected.leading))
+    assert expected.maps is None
 
 
 def test_with_pseudonyms_no_name_and_no_uid_of_the_input_is_in_any_output(bundle, mixed, tmp_path, caplog):
