@@ -45,7 +45,10 @@ _STYLE = """
 #answers .ls-bars { margin: .6rem 0 1.6rem; padding: 0; }
 #answers .ls-bars li { list-style: none; }
 #answers .ls-table { margin-bottom: 1.2rem; }
+#answers table, #answers tr { border: none !important; }
 #answers th, #answers td { border: none; border-bottom: 1px solid #7d889455; }
+#files .icon-button:has(input) { display: none; }
+#files a, .max_value, .min_value, footer * { color: var(--body-text-color) !important; }
 """
 _ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
@@ -370,7 +373,7 @@ def _cards(cases: Sequence[Case], words: Words) -> Html:
 def _figure(heatmap: Heatmap, opacity: float, words: Words) -> Html:
     picture = base64.b64encode(as_png(overlay_of(heatmap, opacity))).decode()
     alt = words("app.heatmap.alt", label=heatmap.label)
-    image = element("img", src=f"data:image/png;base64,{picture}", alt=alt, style="max-width:100%")
+    image = element("img", src=f"data:image/png;base64,{picture}", alt=alt, style="width:100%;max-width:32rem")
     return joined([image, paragraph(words("app.explain.means", label=heatmap.label))])
 
 

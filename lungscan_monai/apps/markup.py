@@ -35,6 +35,8 @@ STYLE = Html("""<style>
 .ls-table tbody th { min-width: 6rem; overflow-wrap: anywhere; }
 .ls-warning { position: fixed; inset: auto 0 0 0; z-index: 1000000; margin: 0; padding: .35rem 1rem; text-align: center;
   background: #fcd34d; color: #1c1917 !important; font-weight: 600 !important; }
+[data-testid="stMetricValue"], [data-testid="stMetricValue"] * { font-size: 1.5rem; white-space: normal !important;
+  overflow: visible; }
 .stMainBlockContainer { padding-top: 2.5rem; padding-bottom: 4rem; }
 </style>""")
 """For all that the functions of this module return; contrasts hold on light and on dark."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import streamlit as st
@@ -17,6 +18,8 @@ from lungscan_monai.evaluation.words import Words
 from lungscan_monai.metrics.intervals import Interval
 
 _REPORT_HEIGHT = 800  # pixels
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_FILE_LINK = re.compile(r"!?\[([^\]]*)\]\((?!https?://)[^)]*\)")
 
 
 def show_thresholds(model: ServedModel, evidence: Evidence | None, words: Words) -> None:
@@ -82,7 +85,12 @@ def show_model(model: ServedModel, evidence: Evidence | None, words: Words) -> N
     st.subheader(words("app.model.card"))
     page = model.offer.root / "docs" / "README.md"
     with st.expander(words("app.model.card")):
-        st.markdown(page.read_text(encoding="utf-8") if page.is_file() else words("app.model.card.none"))
+        st.markdown(_card(page.read_text(encoding="utf-8")) if page.is_file() else words("app.model.card.none"))
+
+
+def _card(text: str) -> str:
+    """Return a model card without comments, and without links to files beside it, which a browser does not reach."""
+    return _FILE_LINK.sub(r"\1", _COMMENT.sub("", text))
 
 
 def _report(offer: Offer, evidence: Evidence | None, words: Words) -> None:
