@@ -15,7 +15,7 @@ from lungscan_monai.apps.markup import STYLE, explained_words, warning
 from lungscan_monai.apps.models import Offer, ServedModel
 from lungscan_monai.apps.streamlit_cases import show_cases
 from lungscan_monai.apps.streamlit_model import show_model, show_thresholds
-from lungscan_monai.apps.streamlit_session import choice, loaded, models, settings
+from lungscan_monai.apps.streamlit_session import loaded, models, settings
 from lungscan_monai.apps.words import LANGUAGES, app_words
 from lungscan_monai.errors import LungScanError
 from lungscan_monai.evaluation.words import Words
@@ -74,13 +74,10 @@ def _is_let_in(words: Words) -> bool:
 def _offer(words: Words) -> Offer:
     offers = models().offers
 
-    def shown(name: str) -> str:
-        offer = offers[name]
-        if not offer.has_model:
-            return words("app.model.untrained", name=name)
-        return words("app.model.demonstration", name=name) if offer.is_demonstration else name
+    def shown(name: str) -> str:  # alike in all languages, since the box remembers the words that were chosen
+        return f"{name} (demo)" if offers[name].is_demonstration else name
 
-    return offers[choice(st.sidebar, words("app.model"), list(offers), "model", shown)]
+    return offers[st.sidebar.selectbox(words("app.model"), list(offers), format_func=shown, key="model")]
 
 
 def _no_model(offer: Offer, words: Words) -> None:

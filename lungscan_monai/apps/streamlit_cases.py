@@ -18,7 +18,6 @@ from lungscan_monai.apps.pictures import as_jpeg
 from lungscan_monai.apps.streamlit_session import (
     Case,
     cases_of,
-    choice,
     fetch_into_session,
     fetched,
     outcomes_of,
@@ -64,7 +63,7 @@ def show_cases(model: ServedModel, evidence: Evidence | None, words: Words) -> N
     cards = [card_of(case.analysed, model.identity, evidence, words) for case in cases]
     if len(cases) > 1:
         st.html(answers_table([case.shown_name for case in cases], cards, words))
-    chosen = _chosen(cases, cards, words)
+    chosen = _chosen(cases, words)
     picture, explanation = _one_case(model, cases[chosen], cards[chosen], words)
     _keep(model, cases, cards, chosen, (picture, explanation), words)
 
@@ -78,14 +77,15 @@ def _ask_for_address(words: Words) -> None:
             fetch_into_session(url)
 
 
-def _chosen(cases: Sequence[Case], cards: Sequence[Card], words: Words) -> int:
+def _chosen(cases: Sequence[Case], words: Words) -> int:
     if len(cases) == 1:
         return 0
-
-    def shown(index: int) -> str:
-        return f"{index + 1}. {cases[index].shown_name} - {words(f'app.state.{cards[index].state}')}"
-
-    return choice(st, words("app.case"), range(len(cases)), "case", shown)
+    return st.selectbox(
+        words("app.case"),
+        range(len(cases)),
+        format_func=lambda index: f"{index + 1}. {cases[index].shown_name}",  # alike in all languages and models
+        key="case",
+    )
 
 
 def _one_case(model: ServedModel, case: Case, shown: Card, words: Words) -> tuple[np.ndarray | None, np.ndarray | None]:

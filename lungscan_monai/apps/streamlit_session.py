@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lungscan_monai.apps.app_settings import AppSettings
@@ -19,8 +17,6 @@ from lungscan_monai.apps.uploads import Accepted, Upload, UploadFolder
 from lungscan_monai.errors import ReadError
 from lungscan_monai.inference.answering import Reject
 from lungscan_monai.inference.studies import Analysed
-
-_Option = TypeVar("_Option")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,25 +70,6 @@ def loaded(name: str) -> ServedModel:
 def upload_folder() -> UploadFolder:
     """Return the private folder of this session."""
     return UploadFolder()
-
-
-def choice(
-    place: DeltaGenerator, label: str, options: Sequence[_Option], key: str, shown: Callable[[_Option], str]
-) -> _Option:
-    """Draw a select box whose choice outlives a change of language; Streamlit itself remembers the words chosen.
-
-    Args:
-        place: Where it is drawn.
-        label: In the language of the reader.
-        options: What can be chosen, the first one in the beginning.
-        key: Of the box.
-        shown: What an option is called, in the language of the reader.
-    """
-    last = st.session_state.get(f"last {key}")
-    index = options.index(last) if last in options else 0
-    chosen = place.selectbox(label, options, index=index, format_func=shown, key=key)
-    st.session_state[f"last {key}"] = chosen
-    return chosen
 
 
 def outcomes_of(files: Sequence[UploadedFile]) -> list[Accepted | Reject]:

@@ -4,8 +4,6 @@ ENGLISH = {
     "app.title": "LungScan MONAI",
     "app.not_for_diagnosis": "Research and teaching only. Not for diagnosis.",
     "app.model": "Task and model",
-    "app.model.untrained": "{name} (not trained yet)",
-    "app.model.demonstration": "{name} (demonstration, phantoms only)",
     "app.demonstration": "Demonstration: this model was trained on simulated radiographs (phantoms) only. It knows "
     "nothing of patients.",
     "app.theme": "The theme (dark, light) is chosen in the menu at the upper right, under Settings.",

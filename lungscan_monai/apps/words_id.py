@@ -4,8 +4,6 @@ INDONESIAN = {
     "app.title": "LungScan MONAI",
     "app.not_for_diagnosis": "Hanya untuk penelitian dan pengajaran. Bukan untuk diagnosis.",
     "app.model": "Tugas dan model",
-    "app.model.untrained": "{name} (belum dilatih)",
-    "app.model.demonstration": "{name} (demonstrasi, hanya fantom)",
     "app.demonstration": "Demonstrasi: model ini hanya dilatih pada radiograf simulasi (fantom). Model ini tidak "
     "mengenal pasien sungguhan.",
     "app.theme": "Tema (gelap, terang) dipilih di menu kanan atas, pada Settings.",
