@@ -49,7 +49,7 @@ def test_a_folder_without_rejects_ends_with_0_and_json_holds_the_summary(bundle,
     assert result.exit_code == 0, result.stderr
     summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     assert json.loads(result.stdout) == {"output": str(output), **summary}
-    assert len(list((output / "heatmaps").rglob("*.png"))) == 1
+    assert len(list((output / "heatmaps").rglob("*.jpg"))) == 1
     assert "Not for diagnosis" in result.stderr
 
 
