@@ -124,6 +124,20 @@ def tab_to(page, wanted, most: int = 80) -> None:
     pytest.fail(f"{wanted} is not reached by {most} presses of Tab")
 
 
+def upload_by_keyboard(page, wanted, path: Path) -> None:
+    """Give a file to the upload button in an element, by Tab and Enter only."""
+    opened = []
+    page.on("filechooser", lambda chooser: opened.append(chooser))
+    deadline = time.monotonic() + SECONDS
+    while not opened:
+        if time.monotonic() > deadline:
+            pytest.fail(f"{wanted} opens no file chooser by the keyboard")
+        tab_to(page, wanted)
+        page.keyboard.press("Enter")  # again, if the page was drawn anew meanwhile
+        page.wait_for_timeout(1000)
+    opened[0].set_files(str(path))
+
+
 def axe_script(folder: Path) -> Path:
     """Return axe-core's script, fetched by npm, or skip."""
     npm = shutil.which("npm")

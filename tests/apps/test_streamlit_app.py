@@ -12,7 +12,17 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from browsing import SECONDS, axe_script, chromium, free_port, serious_findings, serving, tab_to, watched_page
+from browsing import (
+    SECONDS,
+    axe_script,
+    chromium,
+    free_port,
+    serious_findings,
+    serving,
+    tab_to,
+    upload_by_keyboard,
+    watched_page,
+)
 from small_bundle import BUNDLES, small_bundle, write_image, write_png
 
 from lungscan_monai.evaluation.page import FILE_NAMES, render_page
@@ -236,6 +246,7 @@ def test_a_change_of_language_keeps_what_was_dropped_and_chosen(watched, files):
     settle(page)
     assert len(page.locator(".ls-table tbody tr").all()) == 2
     assert "chest.dcm" in page.locator(CARD).inner_text()
+    assert page.get_by_role("combobox", name="Kasus").input_value() == "2. chest.dcm"
     assert page.get_by_role("combobox", name="Label yang dijelaskan").input_value() == other
     assert page.get_by_role("combobox", name="Metode").input_value() == "HiResCAM"
     assert page.get_by_role("checkbox", name="Balikkan").is_checked()
@@ -288,10 +299,7 @@ def test_a_task_without_a_model_says_what_makes_one(watched):
 def test_the_keyboard_is_enough(watched, files):
     page = watched.page
     settle(page)
-    tab_to(page, page.locator('[data-testid="stFileUploaderDropzone"] button'))
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(str(files["png"]))
+    upload_by_keyboard(page, page.locator('[data-testid="stFileUploaderDropzone"] button'), files["png"])
     page.wait_for_selector(CARD)
     settle(page)
     tab_to(page, page.get_by_role("switch", name="Explain the AI decision"))
