@@ -113,12 +113,12 @@ def _held_integers(frame: WindowedFrame, center: float, half: float) -> Hold | N
     values, low, high = frame.values, center - half, center + half
     if values.dtype.str not in _SUMMED:
         return None
-    if frame.is_spread or (low <= values.min() and values.max() <= high):
-        return _as_they_are
     least, most = np.iinfo(values.dtype).min, np.iinfo(values.dtype).max
+    if frame.is_spread or (low <= least and most <= high):
+        return _as_they_are
     if low.is_integer() and high.is_integer() and low <= most and least <= high:
         return partial(np.clip, a_min=max(int(low), least), a_max=min(int(high), most))
-    return None
+    return _as_they_are if low <= values.min() and values.max() <= high else None
 
 
 def _as_they_are(values: np.ndarray) -> np.ndarray:
