@@ -1,6 +1,6 @@
 """How much a node bears: receiving, answering while it infers, draining its queue, and how soon results arrive.
 
-    python scripts/benchmarks/node.py [--count 500] [--drain 200] [--backend openvino] [--explain]
+    python scripts/benchmarks/node.py [--count 500] [--drain 200] [--backend openvino] [--network resnet18 --side 224] [--explain]
 
 Everything is on loopback, in processes of its own: `lungscan node`, whoever sends (pynetdicom, TCP_NODELAY), and an
 archive that remembers UIDs and answers queries. The images are generated: 512 x 512, 16 bits, 526 KB, one to a study.
@@ -66,7 +66,7 @@ def make_images(folder: Path, count: int, first: int) -> list[Path]:
     return paths
 
 
-def make_bundle(folder: Path) -> Path:
+def make_bundle(folder: Path, backbone: str, side: int) -> Path:
     """Return a copy of a bundle with an untrained network, which is as fast as a trained one."""
     from lungscan_monai.checkpoints import CheckpointStore
     from lungscan_monai.networks import TimmClassifier
@@ -74,7 +74,7 @@ def make_bundle(folder: Path) -> Path:
 
     root = folder / BUNDLE.name
     shutil.copytree(BUNDLE, root, ignore=shutil.ignore_patterns("*.pt"))
-    network = TimmClassifier("mobilenetv2_035", 1, weights="none", image_size=(96, 96))
+    network = TimmClassifier(backbone, 1, weights="none", image_size=(side, side))
     CheckpointStore(root / "models", load_task(root)).save_model(network, epoch=0)
     return root
 
@@ -287,6 +287,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500, help="images that are received")
     parser.add_argument("--drain", type=int, default=200, help="images that are analysed")
     parser.add_argument("--backend", default="torch", help="as `lungscan batch` takes it")
+    parser.add_argument("--network", default="mobilenetv2_035", help="a timm backbone")
+    parser.add_argument("--side", type=int, default=96, help="rows and columns of its input")
     parser.add_argument("--explain", action="store_true", help="make heatmaps, too")
     parser.add_argument("--only", choices=("receiving", "draining"), help="one part of it")
     arguments = parser.parse_args()
@@ -295,7 +297,7 @@ def main() -> None:
         work = Path(name)
         for folder in ("images", "drain", "later", "warm", "alone", "again"):
             (work / folder).mkdir()
-        bundle = make_bundle(work)
+        bundle = make_bundle(work, arguments.network, arguments.side)
         if arguments.only != "draining":
             receiving(work, bundle, arguments, make_images(work / "images", arguments.count, 1))
         if arguments.only != "receiving":
