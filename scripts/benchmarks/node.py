@@ -1,6 +1,7 @@
 """How much a node bears: receiving, answering while it infers, draining its queue, and how soon results arrive.
 
-    python scripts/benchmarks/node.py [--count 500] [--drain 200] [--backend openvino] [--network resnet18 --side 224] [--explain]
+    python scripts/benchmarks/node.py [--count 500] [--drain 200] [--backend openvino] [--explain]
+        [--network convnextv2_tiny --side 224]
 
 Everything is on loopback, in processes of its own: `lungscan node`, whoever sends (pynetdicom, TCP_NODELAY), and an
 archive that remembers UIDs and answers queries. The images are generated: 512 x 512, 16 bits, 526 KB, one to a study.
