@@ -1,7 +1,7 @@
 """How much a node bears: receiving, answering while it infers, draining its queue, and how soon results arrive.
 
     python scripts/benchmarks/node.py [--count 500] [--drain 200] [--backend openvino] [--explain]
-        [--network convnextv2_tiny --side 224]
+        [--network convnextv2_tiny --side 224] [--processes 2]
 
 Everything is on loopback, in processes of its own: `lungscan node`, whoever sends (pynetdicom, TCP_NODELAY), and an
 archive that remembers UIDs and answers queries. The images are generated: 512 x 512, 16 bits, 526 KB, one to a study.
@@ -153,7 +153,11 @@ class Bench:
             "destination": {"kind": "dimse", "ae_title": "ARCHIVE", "host": "127.0.0.1", "port": archive_port},
             "callers": [{"ae_title": "BENCH"}],
             "dicom": {"port": node},
-            "analysis": {"backend": arguments.backend, "explain": arguments.explain},
+            "analysis": {
+                "backend": arguments.backend,
+                "explain": arguments.explain,
+                "processes": arguments.processes,
+            },
             "keep": {"min_free_bytes": 0},
             "monitoring_port": monitoring,
         }
@@ -290,6 +294,7 @@ def main() -> None:
     parser.add_argument("--backend", default="torch", help="as `lungscan batch` takes it")
     parser.add_argument("--network", default="mobilenetv2_035", help="a timm backbone")
     parser.add_argument("--side", type=int, default=96, help="rows and columns of its input")
+    parser.add_argument("--processes", type=int, default=1, help="that analyse")
     parser.add_argument("--explain", action="store_true", help="make heatmaps, too")
     parser.add_argument("--only", choices=("receiving", "draining"), help="one part of it")
     arguments = parser.parse_args()
