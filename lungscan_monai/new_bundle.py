@@ -36,8 +36,8 @@ FILES_TO_EDIT = (
     FileToEdit(
         "configs/metadata.json",
         "the facts: name, task, description, data_source, image_classes, label_classes, intended_use, references, "
-        "classification_kind, dicom_modalities, the image's spatial_shape, the labels in channel_def, and num_channels "
-        "of pred (1 if binary, else one for each label)",
+        "translations (of task and intended_use), classification_kind, dicom_modalities, the image's spatial_shape, "
+        "the labels in channel_def, and num_channels of pred (1 if binary, else one for each label)",
     ),
     FileToEdit(
         "configs/train.json",

@@ -47,6 +47,21 @@ class LabelCode:
 
 
 @dataclass(frozen=True)
+class Translation:
+    """What people read of a task, in another language than English.
+
+    Args:
+        language: Its code, for instance ``"id"``.
+        title: The question in a few words.
+        intended_use: What the model may be used for.
+    """
+
+    language: str
+    title: str
+    intended_use: str
+
+
+@dataclass(frozen=True)
 class TaskSpec:
     """One clinical question with its labels.
 
@@ -64,6 +79,7 @@ class TaskSpec:
         views: Views of radiographs that the model was made for (`PA`, `AP` ...); empty where any will do.
         is_of_the_trunk: Whether it looks at an organ of the trunk, which no picture of the head or a limb shows.
         label_codes: One for each label, in their order; empty gives each a private one made of its name.
+        translations: Title and intended use in other languages.
 
     Raises:
         TaskError: If the facts contradict each other.
@@ -81,6 +97,7 @@ class TaskSpec:
     label_codes: tuple[LabelCode, ...] = ()
     views: tuple[str, ...] = ()
     is_of_the_trunk: bool = False
+    translations: tuple[Translation, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -105,6 +122,11 @@ class TaskSpec:
     def codes(self) -> tuple[LabelCode, ...]:
         """The code of each label, in their order."""
         return self.label_codes or tuple(map(private_code, self.label_names))
+
+    def told_in(self, language: str) -> Translation:
+        """Return title and intended use in a language; in English where there is no translation."""
+        english = Translation("en", self.title, self.intended_use)
+        return next((found for found in self.translations if found.language == language), english)
 
     @property
     def positive_label(self) -> str:
@@ -172,4 +194,8 @@ def _task_from_metadata(name: str, metadata: dict[str, Any]) -> TaskSpec:
         views=tuple(metadata.get("dicom_views", ())),
         is_of_the_trunk=bool(metadata.get("is_of_the_trunk", False)),
         label_codes=tuple(LabelCode(**codes[one]) if one in codes else private_code(one) for one in label_names),
+        translations=tuple(
+            Translation(language, texts["task"], texts["intended_use"])
+            for language, texts in metadata.get("translations", {}).items()
+        ),
     )

@@ -7,6 +7,7 @@ import pytest
 from lungscan_monai.errors import TaskError
 from lungscan_monai.task import TaskSpec, load_task, private_code
 
+BUNDLES = sorted((Path(__file__).resolve().parents[1] / "monai_bundles").glob("*_classification"))
 SPEC = TaskSpec("b", "title", "0.1.0", "multiclass", ("A", "B", "C"), (8, 8), 3, ("CR",), "tests")
 
 
@@ -63,6 +64,15 @@ def test_labels_keep_the_order_of_their_numbers(tmp_path):
     spec = load_task(tmp_path)
     assert spec.label_names == tuple(labels.values())
     assert spec.image_size == (4, 6)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.name)
+def test_every_bundle_says_in_indonesian_what_it_is_and_that_it_is_not_for_diagnosis(bundle):
+    task = load_task(bundle)
+    told = task.told_in("id")
+    assert told.title != task.title
+    assert "Bukan untuk diagnosis" in told.intended_use
+    assert (task.told_in("fr").title, task.told_in("en").intended_use) == (task.title, task.intended_use)
 
 
 def test_a_label_without_a_code_gets_a_private_one_of_its_name(tmp_path):

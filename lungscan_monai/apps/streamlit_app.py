@@ -83,7 +83,7 @@ def _offer(words: Words) -> Offer:
 def _no_model(offer: Offer, words: Words) -> None:
     name = offer.task.name
     st.subheader(words("app.no_model"))
-    st.text(offer.task.title)
+    st.text(offer.task.told_in(words.language).title)
     st.text(words("app.no_model.train"))
     st.code(f"lungscan train {name} --datalist datalist.json --output runs/{name}", language="bash")
     st.text(words("app.no_model.restart"))
@@ -103,7 +103,7 @@ def _loaded(offer: Offer, words: Words) -> ServedModel | None:
 
 def _views(model: ServedModel, words: Words) -> None:
     evidence = _evidence(model.offer.root, model.identity.sha256)
-    st.sidebar.caption(model.identity.title)
+    st.sidebar.caption(model.task.told_in(words.language).title)
     st.sidebar.caption(words("app.theme"))
     cases, thresholds, about, how = _tabs(words)
     with cases:  # always, since what is not drawn forgets its files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -202,7 +203,8 @@ def _keep(
     st.subheader(words("app.keep"))
     columns = st.columns(4)
     with columns[0]:
-        pdf = partial(as_pdf, this, model.identity, words)
+        title = model.task.told_in(words.language).title
+        pdf = partial(as_pdf, this, replace(model.identity, title=title), words)
         st.download_button(words("app.keep.pdf"), pdf, "case.pdf", "application/pdf", on_click="ignore")
     with columns[1]:
         text = as_json(this, model.identity, words)

@@ -75,8 +75,9 @@ def _share(value: float | None, words: Words) -> str:
 def show_model(model: ServedModel, evidence: Evidence | None, words: Words) -> None:
     """Show facts, evaluation report, training and model card."""
     st.subheader(words("app.model.facts"))
-    st.text(model.identity.title)
-    st.text(words("app.model.intended", text=model.identity.intended_use))
+    told = model.task.told_in(words.language)
+    st.text(told.title)
+    st.text(words("app.model.intended", text=told.intended_use))
     st.text(words("app.model.weights", sha256=model.identity.sha256))
     st.subheader(words("app.model.report"))
     _report(model.offer, evidence, words)

@@ -198,6 +198,10 @@ class Evaluation:
         return {
             "question": self.task.title,
             "intended_use": self.task.intended_use,
+            "translations": {
+                told.language: {"question": told.title, "intended_use": told.intended_use}
+                for told in self.task.translations
+            },
             "labels": list(self.task.label_names),
             "modalities": list(self.task.modalities),
             "views": list(self.task.views),

@@ -15,13 +15,14 @@ def model(report: dict[str, Any], words: Words) -> list[Html]:
     found = report.get("model")
     if not found:
         return []
-    rows = [(words(f"model.{name}"), _shown(found[name])) for name in _ORDER if found.get(name)]
+    translated = found.get("translations", {}).get(words.language, {})
+    rows = [(words(f"model.{name}"), translated.get(name) or _shown(found[name])) for name in _ORDER if found.get(name)]
     caption, header = words("model.caption"), (words("facts.fact"), words("facts.value"))
     return [table(caption, header, rows), paragraph(words("model.more"), class_="fine")]
 
 
 def _shown(value: Any) -> Html:
-    """Return a fact as its bundle states it, which is in English."""
+    """Return a fact as its bundle states it, in English."""
     if isinstance(value, dict):
         value = [f"{name} {setting}" for name, setting in value.items()]
     text = ", ".join(map(str, value)) if isinstance(value, list) else value

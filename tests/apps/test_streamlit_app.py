@@ -221,6 +221,7 @@ def test_the_page_speaks_indonesian(watched, files):
     page = watched.page
     choose(page, "Language", "Bahasa Indonesia")
     page.get_by_text("Bukan untuk diagnosis").first.wait_for()
+    page.get_by_text("Pneumonia pada radiograf toraks frontal").first.wait_for()
     drop(page, files["bad"])
     text = page.locator(CARD).inner_text()
     assert "Berkas ini tidak dapat dibaca" in text

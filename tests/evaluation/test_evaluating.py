@@ -22,7 +22,7 @@ from lungscan_monai.fitted import load_calibration, load_input_check, load_opera
 from lungscan_monai.handlers.predictions import PredictionMetric
 from lungscan_monai.networks import TimmClassifier
 from lungscan_monai.storage import sha256_file
-from lungscan_monai.task import TaskSpec
+from lungscan_monai.task import TaskSpec, Translation
 from lungscan_monai.transforms.outputs import Probabilitiesd
 
 LABELS = {"binary": ("Normal", "Pneumonia"), "multiclass": ("a", "b", "c"), "multilabel": ("Mass", "Edema")}
@@ -35,7 +35,10 @@ class Rig:
     """A network with random weights, and validation and test cases of a task."""
 
     def __init__(self, folder: Path, kind: str, sections: dict[str, int], seed: int = 0) -> None:
-        self.task = TaskSpec("task", "?", "1", kind, LABELS[kind], (32, 32), 3, ("DX",), "Research only.")
+        self.task = TaskSpec(
+            *("task", "?", "1", kind, LABELS[kind], (32, 32), 3, ("DX",), "Research only."),
+            translations=(Translation("id", "Apa?", "Hanya untuk penelitian."),),
+        )
         self.folder, self.kind = folder, kind
         torch.manual_seed(seed)
         self.network = TimmClassifier("test_efficientnet", self.task.num_outputs, weights="none")
@@ -103,6 +106,9 @@ def test_what_is_fitted_on_validation_lies_beside_the_model_and_was_applied(rig)
     assert report["subgroups"][0]["fact"] == "view"
     assert json.loads((rig.folder / "eval" / "report.json").read_text()) == report
     assert report["model"]["intended_use"] == rig.task.intended_use
+    translated = rig.task.told_in("id").intended_use
+    assert translated in (rig.folder / "eval" / "report.id.html").read_text()
+    assert translated not in (rig.folder / "eval" / "report.html").read_text()
     page = (rig.folder / "eval" / "report.md").read_text()
     assert "Unfamiliar inputs" in page
     assert rig.task.intended_use in page
