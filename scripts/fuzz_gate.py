@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import io
 import random
+import resource
 import struct
 import sys
 import tempfile
@@ -39,6 +40,8 @@ from pydicom.uid import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+_MORE_MB = 1024
+"""What a run led by coverage may take; one file through the gate takes 300 at most."""
 LIMIT_SECONDS = 1.0
 SYNTAXES = (
     *(ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian),
@@ -193,9 +196,15 @@ def by_coverage(decode: bool, given: list[bytes], seconds: float, seed: int, fin
     with checks(decode) as check, tempfile.TemporaryDirectory() as corpus:
         for number, content in enumerate(given):
             (Path(corpus) / f"{number:04}").write_bytes(content)
-        options = [f"-max_total_time={seconds:g}", f"-artifact_prefix={findings}/", f"-seed={seed}", "-max_len=20000"]
-        atheris.Setup([sys.argv[0], *options, "-verbosity=1", corpus], check)
+        bounds = [f"-max_total_time={seconds:g}", "-max_len=20000", f"-rss_limit_mb={_peak_mb() + _MORE_MB}"]
+        options = [*bounds, f"-artifact_prefix={findings}/", f"-seed={seed}", "-verbosity=1"]
+        atheris.Setup([sys.argv[0], *options, corpus], check)
         atheris.Fuzz()
+
+
+def _peak_mb() -> int:
+    """Return the most memory so far, as libFuzzer counts it: Linux hands on that of whoever started this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main() -> int:

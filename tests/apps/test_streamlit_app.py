@@ -207,6 +207,7 @@ def test_a_threshold_moves_along_the_validation_curve(watched):
     page.get_by_role("tab", name="Thresholds").click()
     slider = page.get_by_role("slider", name="Threshold")
     slider.wait_for()
+    settle(page)
     metrics = page.locator('[data-testid="stMetricValue"]')
     before = metrics.all_inner_texts()
     for _ in range(5):
