@@ -139,7 +139,7 @@ def test_the_page_speaks_indonesian(watched, good):
 
 
 def test_it_is_dark_unless_light_is_chosen(watched, address):
-    assert "dark" in watched.page.get_attribute("body", "class")
+    watched.page.wait_for_selector("body.dark")
     watched.page.goto(f"{address}/?__theme=light")
     watched.page.wait_for_selector("#notice .ls-warning")
     assert "dark" not in (watched.page.get_attribute("body", "class") or "")
