@@ -144,7 +144,7 @@ def test_good_and_bad_files_are_answered_each_by_itself(watched, files):
     assert page.locator(".ls-table img").count() == 0
     assert "bad <img src=x onerror=alert(1)>.dcm" in page.locator(".ls-table").inner_text()
     assert "JANE" not in page.content()
-    assert page.get_by_text("Not for diagnosis").first.is_visible()
+    page.get_by_text("Not for diagnosis").first.wait_for()
 
 
 def test_the_decision_is_explained_beside_its_picture(watched, files):
@@ -209,13 +209,14 @@ def test_a_threshold_moves_along_the_validation_curve(watched):
     slider.wait_for()
     settle(page)
     metrics = page.locator('[data-testid="stMetricValue"]')
+    metrics.first.wait_for()
     before = metrics.all_inner_texts()
     for _ in range(5):
         slider.press("PageUp")
     page.wait_for_function(
         "old => document.querySelector('[data-testid=\"stMetricValue\"]').innerText !== old", arg=before[0]
     )
-    assert page.get_by_text("30 with Pneumonia, 30 without").is_visible()
+    page.get_by_text("30 with Pneumonia, 30 without").wait_for()
 
 
 def test_the_page_speaks_indonesian(watched, files):
@@ -295,7 +296,7 @@ def test_a_task_without_a_model_says_what_makes_one(watched):
     page = watched.page
     choose(page, "Task and model", "kidney_ct_classification")
     page.get_by_text("lungscan train kidney_ct_classification").first.wait_for()
-    assert page.get_by_text("lungscan app --demo").first.is_visible()
+    page.get_by_text("lungscan app --demo").first.wait_for()
 
 
 def test_the_keyboard_is_enough(watched, files):
