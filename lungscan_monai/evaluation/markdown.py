@@ -7,6 +7,7 @@ from typing import Any
 
 from lungscan_monai.evaluation.decision_tables import abstaining, calibration, operating_points, subgroups
 from lungscan_monai.evaluation.explanation_tables import error_gallery, explanations
+from lungscan_monai.evaluation.page_model import MODEL_FACTS
 from lungscan_monai.evaluation.result_tables import results_in_tables
 from lungscan_monai.evaluation.wording import cell, in_words, table
 
@@ -80,7 +81,7 @@ def _evaluated(report: dict[str, Any]) -> str:
 def _model(found: dict[str, Any] | None) -> str:
     if not found:
         return ""
-    rows = [(name.replace("_", " ").capitalize(), _fact(value)) for name, value in found.items() if value]
+    rows = [(name.replace("_", " ").capitalize(), _fact(value)) for name in MODEL_FACTS if (value := found.get(name))]
     return table(("Fact", "Value"), rows) + (
         "\n\nHow it was trained, on what data, and its known limitations stand in the model card of its bundle "
         "(`docs/README.md`)."

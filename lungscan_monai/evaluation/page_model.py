@@ -7,7 +7,8 @@ from typing import Any
 from lungscan_monai.evaluation.words import Words
 from lungscan_monai.pages import Html, element, paragraph, table
 
-_ORDER = ("question", "intended_use", "labels", "modalities", "views", "image_size", "network")
+MODEL_FACTS = ("question", "intended_use", "labels", "modalities", "views", "image_size", "network")
+"""What a report says of the model, in the order in which it is read."""
 
 
 def model(report: dict[str, Any], words: Words) -> list[Html]:
@@ -16,7 +17,9 @@ def model(report: dict[str, Any], words: Words) -> list[Html]:
     if not found:
         return []
     translated = found.get("translations", {}).get(words.language, {})
-    rows = [(words(f"model.{name}"), translated.get(name) or _shown(found[name])) for name in _ORDER if found.get(name)]
+    rows = [
+        (words(f"model.{name}"), translated.get(name) or _shown(found[name])) for name in MODEL_FACTS if found.get(name)
+    ]
     caption, header = words("model.caption"), (words("facts.fact"), words("facts.value"))
     return [table(caption, header, rows), paragraph(words("model.more"), class_="fine")]
 

@@ -111,6 +111,7 @@ def test_what_is_fitted_on_validation_lies_beside_the_model_and_was_applied(rig)
     assert translated not in (rig.folder / "eval" / "report.html").read_text()
     page = (rig.folder / "eval" / "report.md").read_text()
     assert "Unfamiliar inputs" in page
+    assert translated not in page
     assert rig.task.intended_use in page
 
 
