@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from lungscan_monai.dicom.pixels import WindowedFrame, read_display_frame
-from lungscan_monai.dicom.reduced import Reduction
+from lungscan_monai.dicom.reduced_means import means_of_reduced
 from lungscan_monai.dicom.windows import Window
 from lungscan_monai.gate.admitting import DICOM, kind_of
 from lungscan_monai.inference.plain_steps import PlainSteps, Step
@@ -96,7 +96,7 @@ def small_shades(frame: WindowedFrame, size: tuple[int, int]) -> np.ndarray:
     """
     center, width = _in_values(frame.window, frame)
     if frame.reduction is not None:
-        distances = _means_of_reduced(_held_distances(frame.values, center, abs(width) / 2), frame.reduction, size)
+        distances = means_of_reduced(_held_distances(frame.values, center, abs(width) / 2), frame.reduction, size)
         return np.clip(distances / width + 0.5, 0, 1).astype(np.float32)
     held = _held_integers(frame, center, abs(width) / 2)
     if held is None:
@@ -158,27 +158,6 @@ def _lines_of_areas(height: int, count: int) -> np.ndarray:
     """Return how many of `height` lines each of `count` areas takes."""
     numbers = np.arange(count)
     return -(-(numbers + 1) * height // count) - numbers * height // count
-
-
-def _means_of_reduced(values: np.ndarray, reduction: Reduction, size: tuple[int, int]) -> np.ndarray:
-    """Return the means over the areas of :func:`area_resize` of the frame that `values` were before its reduction."""
-    down = _shares(reduction.rows, values.shape[0], size[0], reduction.halvings)
-    across = _shares(reduction.columns, values.shape[1], size[1], reduction.halvings)
-    return down @ values @ across.T
-
-
-def _shares(full: int, reduced: int, count: int, halvings: int) -> np.ndarray:
-    """Return how much each reduced line counts in each of `count` areas of the full lines: ``(count, reduced)``.
-
-    Line i of the reduced ones lies on line ``i * 2**halvings`` of the full ones and stands for those around it.
-    """
-    numbers = np.arange(count)
-    begin, end = numbers * full // count, -(-(numbers + 1) * full // count)
-    begin, end = ((edge - 0.5) / 2**halvings + 0.5 for edge in (begin, end))
-    first, last = np.arange(reduced, dtype=float), np.arange(1, reduced + 1, dtype=float)
-    first[0], last[-1] = -np.inf, np.inf
-    shared = np.minimum(end[:, None], last) - np.maximum(begin[:, None], first)
-    return (np.clip(shared, 0, None) / (end - begin)[:, None]).astype(np.float32)
 
 
 def _through(steps: list[Step] | tuple[Step, ...], image: np.ndarray) -> np.ndarray:
