@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import cv2
 import matplotlib
 import numpy as np
 from fpdf import FPDF
@@ -25,10 +24,12 @@ from lungscan_monai.inference.answering import Prediction, Reject
 from lungscan_monai.inference.studies import Analysed, ModelIdentity
 from lungscan_monai.optional import require
 from lungscan_monai.spreadsheets import guarded_cell
+from lungscan_monai.transforms.jpeg import as_jpeg
 
 _FONT = "DejaVu"  # matplotlib brings it, with the letters of many languages
 _MARGIN, _PICTURE = 15, 85  # mm
 _BAR = (25, 5, 3)  # mm: label column beyond the margin, height of a line, height of a bar
+_QUALITY = 90  # of the pictures' JPEG files
 _GREY, _BLUE = (210, 210, 210), (43, 108, 176)
 
 
@@ -173,9 +174,8 @@ def _pictures(pdf: FPDF, pictures: Sequence[np.ndarray], words: Words) -> None:
     for number, picture in enumerate(pictures[:2]):
         scale = _PICTURE / max(picture.shape[:2])
         height, width = (side * scale for side in picture.shape[:2])
-        encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
         left = _MARGIN + number * (_PICTURE + 5)
-        pdf.image(io.BytesIO(encoded), left, top, width, height, alt_text=words("app.picture"))
+        pdf.image(io.BytesIO(as_jpeg(picture, _QUALITY)), left, top, width, height, alt_text=words("app.picture"))
     tallest = max(picture.shape[0] / max(picture.shape[:2]) for picture in pictures[:2])
     pdf.set_y(top + _PICTURE * tallest + 3)
 

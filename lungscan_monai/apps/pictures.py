@@ -44,11 +44,6 @@ def map_of(heatmap: Heatmap, longest: int = LONGEST_SIDE) -> np.ndarray:
     return np.rint(255 * np.clip(resize_map(heatmap.saliency, shape), 0, 1)).astype(np.uint8)
 
 
-def as_jpeg(picture: np.ndarray) -> bytes:
-    """Encode RGB ``(H, W, 3)``, uint8, for a screen: in a quarter of the time that a PNG takes."""
-    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-
-
 def as_png(picture: np.ndarray) -> bytes:
     """Encode grey ``(H, W)`` or RGB ``(H, W, 3)``, uint8, quickly rather than as small as can be."""
     stored = picture if picture.ndim == 2 else picture[..., ::-1]

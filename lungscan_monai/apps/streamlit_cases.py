@@ -15,7 +15,6 @@ from lungscan_monai.apps.evidence import Evidence
 from lungscan_monai.apps.exports import KeptCase, as_csv, as_dicom_zip, as_json, as_pdf, require_dicom
 from lungscan_monai.apps.markup import answers_table, bars, card
 from lungscan_monai.apps.models import ServedModel
-from lungscan_monai.apps.pictures import as_jpeg
 from lungscan_monai.apps.streamlit_session import (
     Case,
     cases_of,
@@ -32,6 +31,7 @@ from lungscan_monai.evaluation.words import Words
 from lungscan_monai.inference.answering import Prediction
 from lungscan_monai.saliency.cams import METHODS
 from lungscan_monai.saliency.overlay import as_rgb, overlay
+from lungscan_monai.transforms.jpeg import as_jpeg
 
 _METHOD_NAMES = {
     "gradcam": "Grad-CAM",
@@ -41,6 +41,7 @@ _METHOD_NAMES = {
     "occlusion": "Occlusion",
 }
 _WIDEST_WINDOW = 4  # times the file's own
+_QUALITY = 95  # of the JPEG files on the screen
 
 
 def show_cases(model: ServedModel, evidence: Evidence | None, words: Words) -> None:
@@ -126,7 +127,7 @@ def _pictures(model: ServedModel, case: Case, words: Words) -> tuple[np.ndarray,
     shown = [] if wants and not is_beside else [(picture, words("app.picture.alt"))]
     shown += [(explained, words("app.heatmap.alt", label=label))] if wants else []
     for column, (content, alt) in zip(frame.columns(len(shown)), shown, strict=True):
-        column.image(as_jpeg(content), width="stretch", alt=alt)
+        column.image(as_jpeg(content, _QUALITY), width="stretch", alt=alt)
     if wants:
         frame.caption(words("app.explain.means", label=label))
     return picture, explained

@@ -15,6 +15,7 @@ from lungscan_monai.inference.predictor import Predictor
 from lungscan_monai.networks import SALIENCY_LAYER
 from lungscan_monai.saliency.cams import GradCAM, explain, layer_of
 from lungscan_monai.saliency.overlay import overlay
+from lungscan_monai.transforms.jpeg import as_jpeg
 
 METHOD = "gradcam"
 """Method of the heatmaps: :class:`~lungscan_monai.saliency.cams.GradCAM`."""
@@ -60,7 +61,7 @@ class ExplainingModel(CaseModel, Predictor):
             return None
         maps = self.saliency(images, answers.leading) if answers.maps is None else answers.maps
         return [
-            _jpeg(overlay(np.clip(cv2.resize(image[0], _picture_size(shape)), 0, 1), saliency))
+            as_jpeg(overlay(np.clip(cv2.resize(image[0], _picture_size(shape)), 0, 1), saliency), _QUALITY)
             for image, saliency, shape in zip(images, maps, shapes, strict=True)
         ]
 
@@ -72,11 +73,6 @@ class ExplainingModel(CaseModel, Predictor):
 
     def _picture(self, case: str) -> np.ndarray:
         return np.asarray(self._read({"image": case})["image"])
-
-
-def _jpeg(picture: np.ndarray) -> bytes:
-    """Encode RGB: a tenth of the time of a PNG, and an eighth of its bytes."""
-    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
 
 
 def _picture_size(shape: tuple[int, int]) -> tuple[int, int]:

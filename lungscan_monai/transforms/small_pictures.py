@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from lungscan_monai.errors import ShapeError
+from lungscan_monai.transforms.jpeg import as_jpeg
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,4 @@ def small_picture(image: np.ndarray, longest_side: int, quality: int, *, enlarge
     shrunk = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     if shrunk.dtype != np.uint8:
         shrunk = (shrunk * 255 + 0.5).astype(np.uint8)
-    if shrunk.ndim == 3:
-        shrunk = cv2.cvtColor(shrunk, cv2.COLOR_RGB2BGR)
-    settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    return SmallPicture(cv2.imencode(".jpg", shrunk, settings)[1].tobytes(), width, height)
+    return SmallPicture(as_jpeg(shrunk, quality, optimize=True), width, height)
