@@ -9,7 +9,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -214,20 +214,18 @@ def _of_series(model: CaseModel, read: ReadFile, members: list[_Assessed], expla
     rows = np.stack([one.row for one in answered])
     found = answer_for_series([Slice(one.facts.position, one.facts.orientation, one.row) for one in answered])
     answer = model.prediction(uid, found.probabilities)
-    heatmaps = _heatmaps_of_series(model, read, answered, answer) if explain else ()
-    return Analysed(tuple(one.path for one in answered), answer, heatmaps, found, left_out, rows)
+    sources = tuple(one.path for one in answered)
+    analysed = Analysed(sources, answer, series=found, left_out=left_out, rows=rows)
+    return replace(analysed, heatmaps=_heatmaps_of_series(model, read, analysed)) if explain else analysed
 
 
-def _heatmaps_of_series(
-    model: CaseModel, read: ReadFile, answered: list[_Assessed], answer: Prediction
-) -> tuple[Heatmap, ...]:
-    """Explain each label on the slice with its highest probability."""
+def _heatmaps_of_series(model: CaseModel, read: ReadFile, analysed: Analysed) -> tuple[Heatmap, ...]:
+    """Explain each label on the slice that speaks for it most."""
     heatmaps: tuple[Heatmap, ...] = ()
-    for label in _labels_to_explain(answer):
-        column = model.task.label_names.index(label)
-        best = max(answered, key=lambda one: one.row[column])
+    for label in _labels_to_explain(analysed.answer):
+        source = analysed.source_for(model.task.label_names.index(label))
         try:
-            heatmaps += _heatmaps(model, best.path, read(best.path), [label])
+            heatmaps += _heatmaps(model, source, read(source), [label])
         except NOT_READ:
             continue  # it was read a moment ago, and is gone: the answer stands without its picture
     return heatmaps
