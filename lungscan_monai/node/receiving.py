@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from socketserver import TCPServer
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel
-from pynetdicom.transport import ThreadedAssociationServer
 
 from lungscan_monai.errors import ConfigError, OutputError
 from lungscan_monai.node.audit import EXECUTE, MINOR, SUCCESS, Audit
+from lungscan_monai.node.connections import ConnectionServer
 from lungscan_monai.node.delivery.commitment import CommitmentMailbox
 from lungscan_monai.node.delivery.contexts import received_contexts
 from lungscan_monai.node.intake import Intake, file_header
@@ -25,7 +23,6 @@ from lungscan_monai.node.settings import Caller, Dicom, Tls
 Observe = Callable[[int, float], None]
 """Is told the status and the seconds of each C-STORE."""
 
-_HANDSHAKE_SECONDS = 10.0
 _REJECTED_FOR_GOOD, _BY_THE_USER, _UNKNOWN_CALLER = 1, 1, 3  # PS3.8 table 9-21
 
 
@@ -74,7 +71,9 @@ class Listener:
                 self._server = self._entity.make_server(
                     address,
                     evt_handlers=self._handlers(),
-                    server_class=_server_for(hosts, self._tls),
+                    server_class=ConnectionServer,
+                    hosts=hosts,
+                    tls=self._tls,
                 )
         except OSError as error:
             raise OutputError(f"{address[0]}:{address[1]}: cannot listen here ({error.strerror})") from error
@@ -181,31 +180,3 @@ def _without_logging() -> Iterator[None]:
         yield
     finally:
         _config.LOG_HANDLER_LEVEL = before
-
-
-def _server_for(hosts: frozenset[str], tls: ssl.SSLContext | None) -> type[ThreadedAssociationServer]:
-    class Server(ThreadedAssociationServer):
-        """A server that hangs up on hosts that nobody named, answers at once, and waits for no handshake for ever."""
-
-        daemon_threads = True
-
-        def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
-            client, address = self.socket.accept()
-            try:
-                if address[0] not in hosts:
-                    raise ConnectionRefusedError("a host that is not on the list")
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if tls is not None:
-                    client.settimeout(_HANDSHAKE_SECONDS)
-                    client = tls.wrap_socket(client, server_side=True)
-                    client.settimeout(None)
-            except OSError:
-                client.close()
-                raise  # the server goes on with the next one
-            return client, address
-
-        def shutdown(self) -> None:
-            TCPServer.shutdown(self)  # pynetdicom's own wants the server to be one that it started
-            self.server_close()
-
-    return Server
