@@ -83,16 +83,22 @@ def study_uid(study: int) -> str:
 
 @contextmanager
 def calling(port: int, datasets: Sequence[Dataset], ae_title: str = "PACS", called: str = "LUNGSCAN") -> Iterator:
-    """Give an association to the node that takes these images; it is released at the end, if it still stands."""
+    """Give an association to the node that takes these images; it is released at the end, if it still stands.
+
+    On a busy machine pynetdicom's requestor now and then takes an answer for a request, drops it and aborts; it is then
+    asked again.
+    """
     entity = AE(ae_title)
     entity.dimse_timeout = 10
     pairs = {(one.SOPClassUID, one.file_meta.TransferSyntaxUID) for one in datasets}
     for sop_class, syntax in pairs:
         entity.add_requested_context(sop_class, syntax)
     entity.add_requested_context(Verification)
-    association = entity.associate(
-        "127.0.0.1", port, ae_title=called, evt_handlers=[(evt.EVT_CONN_OPEN, without_delay)]
-    )
+    handlers = [(evt.EVT_CONN_OPEN, without_delay)]
+    for _ in range(5):
+        association = entity.associate("127.0.0.1", port, ae_title=called, evt_handlers=handlers)
+        if not association.is_aborted:
+            break
     try:
         yield association
     finally:
@@ -101,11 +107,7 @@ def calling(port: int, datasets: Sequence[Dataset], ae_title: str = "PACS", call
 
 
 def send(port: int, *datasets: Dataset) -> list[int]:
-    """Send images on one association; return the status of each.
-
-    On a busy machine pynetdicom's requestor now and then takes an answer for a request and drops it; as any sender,
-    this one then sends again what was not acknowledged.
-    """
+    """Send images on one association, and on another what was not acknowledged; return the status of each."""
     statuses: list[int] = []
     for _ in range(5):
         with calling(port, datasets) as association:
