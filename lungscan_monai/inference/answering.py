@@ -97,6 +97,10 @@ class Answering(ABC):
         self.limits = Limits()
 
     @abstractmethod
+    def _picture(self, case: str) -> np.ndarray:
+        """Return a file's picture as it is read, ``(C, H', W')`` in [0, 1]; errors as for :meth:`_prepared`."""
+
+    @abstractmethod
     def _prepared(self, case: str) -> np.ndarray:
         """Return the picture as the network takes it, ``(C, H, W)`` float32; a LungScanError makes it a reject."""
 

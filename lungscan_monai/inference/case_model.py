@@ -1,25 +1,24 @@
 """A trained bundle as a batch uses it: answers for pictures that are prepared already, in a form that JSON can hold.
 
-Nothing here imports torch; who explains, too, takes :mod:`~lungscan_monai.inference.explaining_model`.
+Nothing here imports torch: :mod:`~lungscan_monai.inference.plain_model` has the network in PyTorch, and who explains,
+too, takes :mod:`~lungscan_monai.inference.explaining_model`.
 """
 
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from lungscan_monai.inference.answering import NOT_ASSESSABLE, Answering
 from lungscan_monai.inference.backends.base import Forward
 from lungscan_monai.inference.light import LightPredictor
 from lungscan_monai.metrics.decisions import leading_labels
+from lungscan_monai.metrics.probabilities import label_probabilities
 from lungscan_monai.transforms.colours import to_channels
-from lungscan_monai.transforms.images import read_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +54,8 @@ class CaseModel(Answering):
         """Return the answers for pictures that went through the network."""
         rows = self._rows(forward.logits)
         leading = leading_labels(rows, self.task.kind, self.threshold)
-        return Answers(
-            rows, own_probabilities(forward.logits, self.task.kind), leading, self._reasons(forward.features)
-        )
+        raw = label_probabilities(forward.logits, self.task.kind)
+        return Answers(rows, raw, leading, self._reasons(forward.features))
 
     def entry(self, answers: Answers, index: int) -> dict[str, Any]:
         """Return one answer as JSON can hold it: the decision and what it rests on, or why there is none."""
@@ -92,10 +90,6 @@ class CaseModel(Answering):
         """
         return None
 
-    @abstractmethod
-    def _picture(self, case: str) -> np.ndarray:
-        """Return a file's picture, ``(C, H, W)`` in [0, 1]."""
-
     def picture(self, path: str | os.PathLike) -> np.ndarray:
         """Return a file's picture as it is read, before it is brought to the network's size: grey, ``(H, W)``, [0, 1].
 
@@ -107,15 +101,3 @@ class CaseModel(Answering):
 
 class LightCaseModel(CaseModel, LightPredictor):
     """An exported model, without torch."""
-
-    def _picture(self, case: str) -> np.ndarray:
-        return read_image(case, self._steps.window)
-
-
-def own_probabilities(logits: np.ndarray, kind: str) -> np.ndarray:
-    """Return the network's own probabilities ``(B, n_labels)``, float64, of logits ``(B, num_outputs)``."""
-    exact = logits.astype(np.float64)
-    if kind == "multiclass":
-        return softmax(exact, axis=-1)
-    positive = expit(exact)
-    return np.concatenate([1 - positive, positive], axis=-1) if kind == "binary" else positive

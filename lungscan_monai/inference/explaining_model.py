@@ -71,9 +71,6 @@ class ExplainingModel(CaseModel, Predictor):
         _, maps = explain(self.network, batch, torch.as_tensor(labels), self.task.kind, METHOD)
         return maps.cpu().numpy()
 
-    def _picture(self, case: str) -> np.ndarray:
-        return np.asarray(self._read({"image": case})["image"])
-
 
 def _picture_size(shape: tuple[int, int]) -> tuple[int, int]:
     """Return width and height of a heatmap's picture, in the proportions of the image."""

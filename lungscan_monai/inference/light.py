@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-from scipy.special import expit, softmax
-
 from lungscan_monai.errors import ConfigError
-from lungscan_monai.inference.answering import Answering
 from lungscan_monai.inference.backends.exported import read_exported
 from lungscan_monai.inference.backends.starting import ENGINES, checked_engine
+from lungscan_monai.inference.plain_answering import PlainAnswering
 from lungscan_monai.inference.plain_steps import plain_steps
 from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
 from lungscan_monai.storage import Manifest
 from lungscan_monai.task import load_task
 
 
-class LightPredictor(Answering):
+class LightPredictor(PlainAnswering):
     """Load a bundle's exported model once and apply it to files; for predictions only.
 
     It answers as :class:`~lungscan_monai.inference.predictor.Predictor` does. The engine is compared with what PyTorch
@@ -51,26 +48,14 @@ class LightPredictor(Answering):
         task, models = load_task(root), root / "models"
         if backend not in ENGINES:
             raise ConfigError(f"backend {backend} needs torch; without it there are {' and '.join(ENGINES)}")
-        self._steps = plain_steps(root, task, recorded_architecture(models))
+        steps = plain_steps(root, task, recorded_architecture(models))
         manifest = Manifest(models)
         if manifest.entries().get(MODEL_NAME, {}).get("labels") != list(task.label_names):
             raise ConfigError(f"{models}: the manifest does not record {MODEL_NAME} with the labels of {task.name}")
         model_sha256 = manifest.verify(MODEL_NAME)
         exported = read_exported(models, model_sha256)
-        if exported is None or exported.image_shape != self._steps.image_shape:
+        if exported is None or exported.image_shape != steps.image_shape:
             raise ConfigError(f"{models}: the model has not been exported yet")
-        super().__init__(task, models, model_sha256, batch_size, check_inputs)
+        super().__init__(task, models, model_sha256, steps, batch_size, check_inputs)
         choice = checked_engine(backend, exported, self.judge, precision)
         self.backend, self.backend_facts = choice.backend, choice.facts
-
-    def _prepared(self, case: str) -> np.ndarray:
-        return self._steps(case)
-
-    def _rows(self, logits: np.ndarray) -> np.ndarray:
-        exact = logits.astype(np.float64)
-        if self.task.kind == "multiclass":
-            rows = softmax(exact, axis=-1)
-        else:
-            positive = expit(exact)
-            rows = np.concatenate([1 - positive, positive], axis=-1) if self.task.kind == "binary" else positive
-        return rows if self.calibration is None else self.calibration.apply(rows)

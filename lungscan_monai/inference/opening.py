@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 def open_model(
     bundle_root: str | os.PathLike, backend: str, precision: str, batch_size: int, check_inputs: bool, explains: bool
 ) -> CaseModel:
-    """Load a bundle's model, without torch if an export can be applied and nothing is to be explained.
+    """Load a bundle's model: where nothing is to be explained without MONAI, and an export without torch.
 
     Args:
         bundle_root: The bundle.
@@ -49,15 +49,15 @@ def open_model(
         MissingDependencyError: If the backend's package is not installed.
         CheckpointError: If there is no trained model, or it is damaged.
     """
-    light = backend in ENGINES and not explains
-    if light and (found := _light(bundle_root, backend, precision, batch_size, check_inputs)):
+    how = bundle_root, backend, precision, batch_size, check_inputs
+    if explains:
+        return _with_monai(*how, explains=True)
+    if backend not in ENGINES:
+        return _in_torch(*how)
+    if found := _light(*how):
         return found
-    from lungscan_monai.inference.explaining_model import ExplainingModel  # torch and MONAI, which an export spares
-
-    model = ExplainingModel(bundle_root, None, batch_size, check_inputs, backend, precision)
-    model.explains = explains
-    again = _light(bundle_root, backend, precision, batch_size, check_inputs) if light else None
-    return again or model
+    model = _in_torch(*how)
+    return _light(*how) or model
 
 
 def _light(
@@ -68,6 +68,28 @@ def _light(
     except (BackendError, CheckpointError, ConfigError) as error:
         logger.info("PyTorch is started, since %s", error)
         return None
+
+
+def _in_torch(
+    bundle_root: str | os.PathLike, backend: str, precision: str, batch_size: int, check_inputs: bool
+) -> CaseModel:
+    from lungscan_monai.inference.plain_model import PlainModel  # torch, which an export spares
+
+    try:
+        return PlainModel(bundle_root, backend, precision, batch_size, check_inputs)
+    except ConfigError as error:
+        logger.info("MONAI is started, since %s", error)
+    return _with_monai(bundle_root, backend, precision, batch_size, check_inputs, explains=False)
+
+
+def _with_monai(
+    bundle_root: str | os.PathLike, backend: str, precision: str, batch_size: int, check_inputs: bool, explains: bool
+) -> CaseModel:
+    from lungscan_monai.inference.explaining_model import ExplainingModel  # torch and MONAI
+
+    model = ExplainingModel(bundle_root, None, batch_size, check_inputs, backend, precision)
+    model.explains = explains
+    return model
 
 
 @contextmanager

@@ -6,6 +6,8 @@ Everything that uses a model beside MONAI's own commands (the command line, the 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,14 +126,14 @@ class Predictor(Answering):
         return Explanation(case, label, probability, maps[0].cpu().numpy(), np.asarray(picture))
 
     def _load(self, case: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the picture as read and as the network takes it; MONAI wraps our errors, which come out again here."""
-        try:
+        """Return the picture as read and as the network takes it."""
+        with _own_errors():
             picture = self._read({"image": case})["image"]
             return picture, torch.as_tensor(self._prepare({"image": picture})["image"])
-        except RuntimeError as error:
-            if isinstance(error.__cause__, LungScanError):
-                raise error.__cause__ from error
-            raise
+
+    def _picture(self, case: str) -> np.ndarray:
+        with _own_errors():
+            return np.asarray(self._read({"image": case})["image"])
 
     def _prepared(self, case: str) -> np.ndarray:
         return self._load(case)[1].cpu().numpy()
@@ -140,6 +142,17 @@ class Predictor(Answering):
         """Return the probabilities ``(B, n_labels)`` of logits ``(B, num_outputs)``."""
         cases = torch.as_tensor(logits).cpu()
         return np.stack([np.asarray(self._postprocess({"pred": row, "image": None})["pred"]) for row in cases])
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Let our errors, which MONAI wraps, come out again."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error.__cause__, LungScanError):
+            raise error.__cause__ from error
+        raise
 
 
 def _inference_config(root: Path) -> ConfigParser:

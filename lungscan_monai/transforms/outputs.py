@@ -10,12 +10,13 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from lungscan_monai.metrics.probabilities import label_probabilities
 from lungscan_monai.metrics.scaling import Calibration
 from lungscan_monai.task import TaskSpec
 
 
 def probabilities(logits: torch.Tensor, kind: str) -> torch.Tensor:
-    """Turn logits into one probability for each label.
+    """Turn logits into one probability for each label, on their device and in their precision.
 
     Args:
         logits: Shape ``(..., num_outputs)``.
@@ -49,10 +50,10 @@ class Probabilitiesd(MapTransform):
         """Return a copy of `data` with probabilities in the place of logits."""
         result = dict(data)
         for key in self.key_iterator(result):
-            found = probabilities(torch.as_tensor(result[key]).detach().cpu().double(), self.kind)
+            found = label_probabilities(torch.as_tensor(result[key]).detach().cpu().double().numpy(), self.kind)
             if self.calibration is not None:
-                found = torch.from_numpy(self.calibration.apply(found.numpy()[None])[0])
-            result[key] = MetaTensor(found)
+                found = self.calibration.apply(found[None])[0]
+            result[key] = MetaTensor(torch.from_numpy(found))
         return result
 
 
