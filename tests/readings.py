@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from lungscan_monai.errors import DataError, ReadError
+from lungscan_monai.hashing import Hashed
 
 
-def misbehave(reference: str) -> np.ndarray:
+def misbehave(reference: str) -> np.ndarray | Hashed:
     """Do what the file's name says; else give the number in it."""
     word = Path(reference).stem
     if word == "hang":
@@ -36,6 +37,8 @@ def misbehave(reference: str) -> np.ndarray:
         raise DataError("does not fit")
     if word == "objects":
         return np.array([{}], dtype=object)
+    if word in ("hashed", "forged"):
+        return Hashed(np.zeros((1, 2, 3), np.float32), 64 * "a" if word == "hashed" else "../" + 61 * "a")
     if word == "slow0":
         time.sleep(0.5)
     return np.full((1, 2, 3), float(word[-1]) if word[-1].isdigit() else 0, np.float32)

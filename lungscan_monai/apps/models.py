@@ -20,6 +20,7 @@ from lungscan_monai.bundles import has_model
 from lungscan_monai.decoding.pool import DecodingPool
 from lungscan_monai.demonstration import DEMONSTRATION
 from lungscan_monai.errors import ConfigError
+from lungscan_monai.hashing import Hashed
 from lungscan_monai.inference.explaining_model import ExplainingModel
 from lungscan_monai.inference.opening import ReadFile, reading
 from lungscan_monai.inference.studies import METHOD, Analysed, Heatmap, ModelIdentity, analyse, identity_of
@@ -56,10 +57,10 @@ class RecentlyRead:
 
     def __init__(self, read: ReadFile, pictures: int = 4) -> None:
         self._read, self._most = read, pictures
-        self._pictures: OrderedDict[tuple[Path, int, int, int], np.ndarray] = OrderedDict()
+        self._pictures: OrderedDict[tuple[Path, int, int, int], Hashed] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, path: Path) -> np.ndarray:
+    def __call__(self, path: Path) -> Hashed:
         """Return what a file holds now.
 
         Raises:
@@ -136,7 +137,7 @@ class ServedModel:
         names = self.task.label_names
         if strange := [label for label in labels if label not in names]:
             raise ConfigError(f"{self.task.name} has no label {strange[0]!r}; it has {', '.join(names)}")
-        image = torch.tensor(self._read(path)[None], device=self._model.device)
+        image = torch.tensor(self._read(path).image[None], device=self._model.device)
         wanted = torch.tensor([[names.index(label) for label in labels]])
         with self._alone:
             _, maps = explain(self._model.network, image, wanted, self.task.kind, method)

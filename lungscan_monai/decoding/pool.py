@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -28,12 +29,14 @@ from lungscan_monai.decoding.worker import Orders, Read
 from lungscan_monai.errors import ConfigError, DataError, LungScanError, MissingDependencyError, ReadError
 from lungscan_monai.gate.admitting import Admitted, admit
 from lungscan_monai.gate.limits import Limits
+from lungscan_monai.hashing import Hashed
 from lungscan_monai.transforms.images import read_image
 
 START_SECONDS = 120.0
 """How long a worker may take for its imports."""
 
 _NUMBERS = {kind.str: kind for kind in map(np.dtype, ("u1", "<u2", "<i2", "<f4", "<f8"))}
+_HASH = re.compile("[0-9a-f]{64}")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -49,7 +52,7 @@ class Decoded:
 
     reference: str
     admitted: Admitted
-    image: np.ndarray
+    image: np.ndarray | Hashed
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +76,8 @@ class DecodingPool:
         memory_bytes: What each may take beyond its imports (some 100 MB).
         seconds: How long one file may take.
         read: From an image reference to an array of uint8, uint16, int16, float32 or float64: `read_image`, or what
-            also brings pictures to the network's size (:func:`~lungscan_monai.inference.plain_steps.plain_steps`).
-            Workers import its module.
+            also brings pictures to the network's size, and hashes files meanwhile
+            (:class:`~lungscan_monai.inference.quick_steps.QuickSteps`). Workers import its module.
         limits: Of the gate; `Limits()` if None.
 
     Raises:
@@ -117,8 +120,11 @@ class DecodingPool:
         for worker in self._workers:
             worker.end()
 
-    def read(self, reference: str | os.PathLike) -> np.ndarray:
+    def read(self, reference: str | os.PathLike) -> np.ndarray | Hashed:
         """Read one file that was admitted; any number of threads may ask, and wait for an idle worker.
+
+        Returns:
+            What the pool's `read` makes of it.
 
         Raises:
             ReadError: If it cannot be read; ``time-limit``, ``memory-limit`` and ``crashed`` among
@@ -211,7 +217,7 @@ class _Worker:
             self._process = None
             self._line.close()
 
-    def ask(self, reference: str, name: str) -> np.ndarray:
+    def ask(self, reference: str, name: str) -> np.ndarray | Hashed:
         """Let the process read a file; raise what it says, or what became of it."""
         self._make_ready()
         try:
@@ -238,16 +244,17 @@ class _Worker:
                 "a decoding worker did not start; `python -m lungscan_monai.decoding.worker 0` shows what it lacks"
             )
 
-    def _received(self, name: str) -> np.ndarray:
+    def _received(self, name: str) -> np.ndarray | Hashed:
         facts = json.loads(self._line.recv_bytes())
         if "shape" in facts:
-            if facts["dtype"] not in _NUMBERS:
+            blake3 = facts.get("blake3")
+            if facts["dtype"] not in _NUMBERS or not (blake3 is None or _HASH.fullmatch(blake3)):
                 self.end()
                 raise ReadError(name, "crashed", "the decoder gave no numbers")
             image = np.empty(facts["shape"], _NUMBERS[facts["dtype"]])
             if image.size:
                 self._line.recv_bytes_into(image.data.cast("B"))
-            return image
+            return image if blake3 is None else Hashed(image, blake3)
         if facts["code"] is None:
             raise DataError(facts["reason"])
         if facts["code"] == "crashed":

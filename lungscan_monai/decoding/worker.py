@@ -22,10 +22,11 @@ import cv2
 import numpy as np
 
 from lungscan_monai.errors import LungScanError, ReadError
+from lungscan_monai.hashing import Hashed
 
-Read = Callable[[str], np.ndarray]
-"""From an image reference to an array; errors are LungScanErrors. It is pickled: a function of a module, or an object
-that can be."""
+Read = Callable[[str], np.ndarray | Hashed]
+"""From an image reference to an array, with the hash of the file or without; errors are LungScanErrors. It is pickled:
+a function of a module, or an object that can be."""
 
 GRACE = 5.0
 """Seconds after which a worker that nobody ended ends itself."""
@@ -66,7 +67,9 @@ def main(descriptor: int) -> None:
 
 def _answer(connection: Connection, read: Read, reference: str) -> None:
     try:
-        image = np.ascontiguousarray(read(reference))
+        found = read(reference)
+        facts = {"blake3": found.blake3} if isinstance(found, Hashed) else {}
+        image = np.ascontiguousarray(found.image if facts else found)
     except ReadError as error:
         _send(connection, code=error.code, reason=error.reason)
     except LungScanError as error:
@@ -74,7 +77,7 @@ def _answer(connection: Connection, read: Read, reference: str) -> None:
     except MemoryError:
         _send(connection, code="memory-limit", reason="decoding needs more memory than it may have")
     else:
-        _send(connection, shape=image.shape, dtype=image.dtype.str)
+        _send(connection, shape=image.shape, dtype=image.dtype.str, **facts)
         if image.size and image.dtype.kind in "uif":
             connection.send_bytes(image.data.cast("B"))
 

@@ -17,11 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.encaps import get_frame
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import data_element_generator
 from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from pydicom.uid import (
@@ -34,16 +36,23 @@ from pydicom.uid import (
 )
 
 from lungscan_monai.dicom.codestreams import codestream_size
+from lungscan_monai.dicom.lines import Lines
 from lungscan_monai.dicom.reduced import NARROWEST_TO_REDUCE, Reduction, reduced_values, reduction_to
 from lungscan_monai.dicom.windows import Window, spreading_window
 from lungscan_monai.errors import DataError, ReadError
+from lungscan_monai.hashing import HashedFile
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 
 _MOST_SAMPLES = 4
+_UNDEFINED = 0xFFFFFFFF
 _PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_PIXEL_DATA = 0x7FE00010
+_AS_THEY_LIE = {(1, 8, 0): np.dtype("u1"), (1, 16, 0): np.dtype("<u2"), (1, 16, 1): np.dtype("<i2")}
+"""`SamplesPerPixel`, `BitsAllocated` and `PixelRepresentation`, and how such values are read."""
+
 # What pydicom 3 and its decoders raise for damaged files; found by cutting files short and by changing their bytes.
 _MALFORMED = (
     ArithmeticError,
@@ -64,7 +73,8 @@ class WindowedFrame:
     """A grey frame and the window that it is to be looked at through.
 
     Args:
-        values: Shape ``(H, W)``; physical values are ``slope * values + intercept``.
+        values: Shape ``(H, W)``; physical values are ``slope * values + intercept``. Only
+            :func:`frame_read_forwards` gives lines that are yet to be read.
         slope: Not zero.
         intercept: In physical units.
         inverted: Whether low physical values are bright.
@@ -74,7 +84,7 @@ class WindowedFrame:
         reduction: How the decoder made the frame smaller; None if it is as large as its header says.
     """
 
-    values: np.ndarray
+    values: np.ndarray | Lines
     slope: float
     intercept: float
     inverted: bool
@@ -152,6 +162,39 @@ def read_display_frame(
             return _full_scale(stored, int(dataset.BitsStored))
     known = ", ".join((*GREY, PALETTE, *COLOUR))
     raise ReadError(name, "photometric", f"PhotometricInterpretation is {photometric}, expected one of {known}")
+
+
+def frame_read_forwards(stream: BinaryIO, window: Window | None = None) -> tuple[WindowedFrame, HashedFile] | None:
+    """Find a frame whose stored values lie in a file as they are, and only have to pass through a linear window.
+
+    Args:
+        stream: An open file. The middle frame is taken.
+        window: Used in place of the file's own VOI LUT or window.
+
+    Returns:
+        The frame, with :class:`~lungscan_monai.dicom.lines.Lines` to be read from the file, which hashes itself
+        meanwhile. None for all other frames, damaged ones among them: `read_display_frame` reads them, or says why not.
+    """
+    try:
+        dataset = dcmread(stream, stop_before_pixels=True)
+        if dataset.file_meta.get("TransferSyntaxUID") not in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
+            return None
+        pixels = next(data_element_generator(stream, *dataset.original_encoding, defer_size=1), None)
+        frame, count = _which_frame(dataset, None, "")
+        shape = dataset.Rows, dataset.Columns
+        dtype = _AS_THEY_LIE.get((dataset.SamplesPerPixel, dataset.BitsAllocated, dataset.PixelRepresentation))
+        unused = dataset.BitsAllocated - dataset.BitsStored
+        linear = _linear_window(dataset, frame, window, "")
+    except (InvalidDicomError, OSError, DataError, *_MALFORMED):
+        return None
+    if pixels is None or pixels.tag != _PIXEL_DATA or dtype is None or linear is None or unused < 0:
+        return None
+    length = shape[0] * shape[1] * dtype.itemsize
+    if not 0 < count * length <= pixels.length < _UNDEFINED:
+        return None
+    file = HashedFile(stream)
+    file.pass_over(pixels.value_tell + frame * length)
+    return WindowedFrame(Lines(file, shape, dtype, unused), *linear, None), file
 
 
 def hounsfield(path: str | os.PathLike, frame: int | None = None) -> np.ndarray:
@@ -250,27 +293,39 @@ def _reduced_frame(
     dataset: Dataset, frame: int | None, window: Window | None, smallest: tuple[int, int], name: str
 ) -> WindowedFrame | None:
     """A grey JPEG 2000 frame decoded smaller, where nothing but a linear window follows; None for all others."""
-    if (
-        dataset.file_meta.TransferSyntaxUID not in (JPEG2000Lossless, JPEG2000)
-        or dataset.PhotometricInterpretation not in GREY
-        or dataset.get("ModalityLUTSequence")
-        or "PixelPaddingValue" in dataset
-    ):
+    if dataset.file_meta.TransferSyntaxUID not in (JPEG2000Lossless, JPEG2000):
         return None
     frame, count = _which_frame(dataset, frame, name)
-    voi = _functional_group(dataset, frame, "FrameVOILUTSequence")
-    window = window or (None if voi.get("VOILUTSequence") else _file_window(voi, name))
-    _, slope, intercept = _modality(np.empty(0), dataset, frame, name)
+    linear = _linear_window(dataset, frame, window, name)
     reduction = reduction_to((dataset.Rows, dataset.Columns), smallest)
-    if window is None or window.function == "SIGMOID" or reduction is None:
+    if linear is None or reduction is None:
         return None
+    slope, intercept, inverted, window = linear
     if window.width < NARROWEST_TO_REDUCE * abs(slope):
         return None
     encoded = _encoded_frame(dataset, frame, count)
     values = reduced_values(encoded, reduction, dataset.BitsStored, dataset.PixelRepresentation == 1)
     if values is None:
         return None
-    return WindowedFrame(values, slope, intercept, _is_inverted(dataset), window, None, reduction=reduction)
+    return WindowedFrame(values, slope, intercept, inverted, window, None, reduction=reduction)
+
+
+def _linear_window(
+    dataset: Dataset, frame: int, window: Window | None, name: str
+) -> tuple[float, float, bool, Window] | None:
+    """Slope, intercept, whether low is bright, and window, where nothing else is between stored values and shades."""
+    if (
+        dataset.PhotometricInterpretation not in GREY
+        or dataset.get("ModalityLUTSequence")
+        or "PixelPaddingValue" in dataset
+    ):
+        return None
+    voi = _functional_group(dataset, frame, "FrameVOILUTSequence")
+    window = window or (None if voi.get("VOILUTSequence") else _file_window(voi, name))
+    if window is None or window.function == "SIGMOID":
+        return None
+    _, slope, intercept = _modality(np.empty(0), dataset, frame, name)
+    return slope, intercept, _is_inverted(dataset), window
 
 
 def _encoded_frame(dataset: Dataset, frame: int, count: int) -> bytes:

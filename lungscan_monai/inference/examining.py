@@ -13,7 +13,7 @@ from lungscan_monai.data.references import without_fragment
 from lungscan_monai.errors import DataError, NetworkError
 from lungscan_monai.gate.admitting import admit
 from lungscan_monai.gate.codes import SKIPPED as SKIPPED_CODES
-from lungscan_monai.inference.content_hash import blake3_file
+from lungscan_monai.hashing import blake3_file
 from lungscan_monai.inference.folders import Folder
 from lungscan_monai.inference.image_facts import ImageFacts, facts_of
 from lungscan_monai.inference.ledger import DONE, REJECTED, SKIPPED, Outcome
@@ -86,18 +86,16 @@ class Examiner:
             return Examined(_not_read(found, None, error))
 
     def _read_here(self, found: FoundFile, path: Path) -> Examined:
-        blake3 = None
+        admitted = admit(path)
+        facts = facts_of(path, admitted)
+        if unfit := facts.why_not_assessable(self._task):
+            entry = {"code": unfit[0], "reason": unfit[1]}
+            return Examined(Outcome(found.name, DONE, blake3_file(path)), facts, entry=entry)
         try:
-            admitted = admit(path)
-            blake3 = blake3_file(path)
-            facts = facts_of(path, admitted)
-            unfit = facts.why_not_assessable(self._task)
-            image = None if unfit else self._read(path)
+            read = self._read(path)
         except NOT_READ as error:
-            return Examined(_not_read(found, blake3, error))
-        entry = {"code": unfit[0], "reason": unfit[1]} if unfit else None
-        shape = (admitted.rows, admitted.columns)
-        return Examined(Outcome(found.name, DONE, blake3), facts, image, shape, entry)
+            return Examined(_not_read(found, blake3_file(path), error))
+        return Examined(Outcome(found.name, DONE, read.blake3), facts, read.image, (admitted.rows, admitted.columns))
 
 
 def _not_read(found: FoundFile, blake3: str | None, error: DataError | OSError | RuntimeError) -> Outcome:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from lungscan_monai.decoding.pool import DecodingPool
 from lungscan_monai.errors import BackendError, CheckpointError, ConfigError
+from lungscan_monai.hashing import Hashed, blake3_file
 from lungscan_monai.inference.backends.starting import ENGINES
 from lungscan_monai.inference.case_model import CaseModel, LightCaseModel
 from lungscan_monai.inference.plain_steps import plain_steps
@@ -19,8 +18,8 @@ from lungscan_monai.inference.quick_steps import QuickSteps
 from lungscan_monai.model_files import recorded_architecture
 from lungscan_monai.task import load_task
 
-ReadFile = Callable[[Path], np.ndarray]
-"""From an admitted file to what the network takes, ``(C, H, W)``, float32; errors are DataErrors.
+ReadFile = Callable[[Path], Hashed]
+"""From an admitted file to what the network takes, ``(C, H, W)``, float32, and its hash; errors are DataErrors.
 
 Any thread may call."""
 
@@ -110,7 +109,7 @@ def reading(bundle_root: str | os.PathLike, model: CaseModel, workers: int, exac
         steps = QuickSteps(plain_steps(root, load_task(root), recorded_architecture(root / "models")), exact)
     except ConfigError as error:
         logger.warning("%s: files are read in this process, without bounds", error)
-        yield model.prepare
+        yield lambda path: Hashed(model.prepare(path), blake3_file(path))
         return
     with _inherited(_KEEP_MEMORY), DecodingPool(workers, read=steps) as pool:
         yield pool.read

@@ -14,10 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lungscan_monai.dicom.pixels import WindowedFrame, read_display_frame
+from lungscan_monai.dicom.pixels import WindowedFrame, frame_read_forwards, read_display_frame
 from lungscan_monai.dicom.reduced_means import means_of_reduced
 from lungscan_monai.dicom.windows import Window
 from lungscan_monai.gate.admitting import DICOM, kind_of
+from lungscan_monai.hashing import Hashed, blake3_file
 from lungscan_monai.inference.plain_steps import PlainSteps, Step
 from lungscan_monai.transforms.area import area_resize
 from lungscan_monai.transforms.colours import to_channels
@@ -45,13 +46,32 @@ class QuickSteps:
     plain: PlainSteps
     exact: bool = False
 
-    def __call__(self, path: str) -> np.ndarray:
-        """Read a file and return ``(C, H, W)``, float32.
+    def __call__(self, path: str) -> Hashed:
+        """Read a file and return ``(C, H, W)``, float32, with the hash of the file.
 
         Raises:
             ReadError: If it cannot be read.
             DataError: If the picture cannot be brought to that form.
         """
+        return self._in_one_pass(path) or Hashed(self._image(path), blake3_file(path))
+
+    def _in_one_pass(self, path: str) -> Hashed | None:
+        """Average and hash lines as they are read, where nothing has to be known of later ones."""
+        size = self._size_after_channels()
+        try:
+            if size is None or kind_of(Path(path)) != DICOM:
+                return None
+            with Path(path).open("rb") as stream:
+                found = frame_read_forwards(stream, checked_window(self.plain.window))
+                if found is None or not is_linear(found[0]):
+                    return None
+                frame, file = found
+                image = self._after_resize(small_shades(frame, size))
+                return Hashed(image, file.hexdigest())
+        except (OSError, EOFError):
+            return None
+
+    def _image(self, path: str) -> np.ndarray:
         size = self._size_after_channels()
         if size is None or kind_of(Path(path)) != DICOM:
             return self.plain(path)
@@ -65,8 +85,11 @@ class QuickSteps:
             return _through(self.plain.steps, image)
         if not is_linear(found):
             return _through(self.plain.steps, found.shades()[None])
-        others = [step for step in self.plain.steps if _function(step) is not area_resize]
-        return _through(others, small_shades(found, size)[None])
+        return self._after_resize(small_shades(found, size))
+
+    def _after_resize(self, shades: np.ndarray) -> np.ndarray:
+        """Return what becomes of shades ``(H, W)`` that have been resized already."""
+        return _through([step for step in self.plain.steps if _function(step) is not area_resize], shades[None])
 
     def _size_after_channels(self) -> tuple[int, int] | None:
         """Return the size of a resize by area that nothing but the choice of channels comes before."""
@@ -118,7 +141,7 @@ def _held_integers(frame: WindowedFrame, center: float, half: float) -> Hold | N
         return _as_they_are
     if low.is_integer() and high.is_integer() and low <= most and least <= high:
         return partial(np.clip, a_min=max(int(low), least), a_max=min(int(high), most))
-    return _as_they_are if low <= values.min() and values.max() <= high else None
+    return None
 
 
 def _as_they_are(values: np.ndarray) -> np.ndarray:

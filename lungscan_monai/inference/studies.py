@@ -225,7 +225,7 @@ def _heatmaps_of_series(model: CaseModel, read: ReadFile, analysed: Analysed) ->
     for label in _labels_to_explain(analysed.answer):
         source = analysed.source_for(model.task.label_names.index(label))
         try:
-            heatmaps += _heatmaps(model, source, read(source), [label])
+            heatmaps += _heatmaps(model, source, read(source).image, [label])
         except NOT_READ:
             continue  # it was read a moment ago, and is gone: the answer stands without its picture
     return heatmaps
@@ -252,7 +252,7 @@ def _read(model: CaseModel, read: ReadFile, path: Path) -> _Read:
     try:
         facts = facts_of(path, admit(path, model.limits))
         unfit = facts.why_not_assessable(model.task)
-        image = None if unfit else read(path)
+        image = None if unfit else read(path).image
     except NOT_READ as error:
         unfit, image = refusal_of(error), None
     return _Read(path, facts, image, Reject(str(path), *unfit) if unfit else None)

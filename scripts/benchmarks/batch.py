@@ -166,7 +166,6 @@ def _precision(words: list[str]) -> str:
 def limit(root: Path, folder: Path, method: str, size: int) -> float:
     """Images/s if the network and the reading, each at its own speed, shared the processors without loss."""
     from lungscan_monai.gate.admitting import admit
-    from lungscan_monai.inference.content_hash import blake3_file
     from lungscan_monai.inference.opening import open_model, reading
 
     backend, *words = method.split()
@@ -177,7 +176,6 @@ def limit(root: Path, folder: Path, method: str, size: int) -> float:
 
         def read(path: Path) -> None:
             admit(path)
-            blake3_file(path)
             read_file(path)
 
         files = sorted(folder.iterdir())[:20]

@@ -17,6 +17,7 @@ from readings import misbehave, process_number
 from lungscan_monai.decoding.pool import Decoded, DecodingPool, NotDecoded
 from lungscan_monai.errors import ConfigError, DataError, MissingDependencyError, ReadError
 from lungscan_monai.gate.codes import READ_CODES
+from lungscan_monai.hashing import Hashed
 from lungscan_monai.transforms.images import read_image
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,7 @@ def pool() -> Iterator[DecodingPool]:
         ("fail", "crashed", "the decoder ended with KeyError"),
         ("eat", "memory-limit", "decoding needs more memory than it may have"),
         ("objects", "crashed", "the decoder gave no numbers"),
+        ("forged", "crashed", "the decoder gave no numbers"),
         ("refuse", "damaged", "is damaged"),
     ],
 )
@@ -69,6 +71,11 @@ def test_a_picture_that_does_not_fit_is_told_apart_from_one_that_cannot_be_read(
 ) -> None:
     with pytest.raises(DataError, match="^does not fit$"):
         pool.decode(picture("unfit"))
+
+
+def test_the_hash_of_a_file_comes_with_its_numbers(pool: DecodingPool, picture: Callable[[str], Path]) -> None:
+    found = pool.read(picture("hashed"))
+    assert isinstance(found, Hashed) and found.blake3 == 64 * "a" and found.image.shape == (1, 2, 3)
 
 
 def test_results_come_in_the_order_of_the_references(pool: DecodingPool, picture: Callable[[str], Path]) -> None:

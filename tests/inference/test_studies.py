@@ -11,6 +11,7 @@ import pytest
 from small_bundle import mixed_folder, small_bundle, write_image, write_png
 
 from lungscan_monai.fitted import save_operating_points
+from lungscan_monai.hashing import Hashed, blake3_file
 from lungscan_monai.inference.answering import Prediction, Reject
 from lungscan_monai.inference.opening import open_model, reading
 from lungscan_monai.inference.predictor import Predictor
@@ -42,7 +43,7 @@ def opened(bundle):
 def kidney(tmp_path_factory):
     root = small_bundle(tmp_path_factory.mktemp("kidney"), "kidney_ct_classification")
     model = open_model(root, "torch", "float32", 2, True, True)
-    return model, lambda path: model.prepare(path)
+    return model, lambda path: Hashed(model.prepare(path), blake3_file(path))
 
 
 def slices(folder: Path, make_dicom, count: int = 4, **attributes) -> list[Path]:
