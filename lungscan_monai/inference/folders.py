@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -58,10 +60,14 @@ class FolderOnDisk:
     def files(self) -> Iterator[PurePosixPath]:
         """Give all files, in order."""
         left_out = self.left_out.resolve()
-        for file in files_below(self.root):
-            path = self.root / file
-            if not path.absolute().is_relative_to(left_out) and not path.resolve().is_relative_to(left_out):
-                yield file
+        for parent, files in groupby(files_below(self.root), attrgetter("parent")):
+            folder = self.root / parent
+            if folder.absolute().is_relative_to(left_out) or folder.resolve().is_relative_to(left_out):
+                continue
+            for file in files:
+                path = self.root / file
+                if not path.is_symlink() or not path.resolve().is_relative_to(left_out):
+                    yield file
 
     def stamps(self) -> Iterator[tuple[PurePosixPath, str]]:
         """Give all files with size and time; an empty stamp if a file cannot be looked at."""
