@@ -37,7 +37,7 @@ from pydicom.uid import (
 
 from lungscan_monai.dicom.codestreams import codestream_size
 from lungscan_monai.dicom.lines import Lines
-from lungscan_monai.dicom.reduced import NARROWEST_TO_REDUCE, Reduction, reduced_values, reduction_to
+from lungscan_monai.dicom.reduced import NARROWEST_TO_REDUCE, Reduction, possible_reduction, reduced_values
 from lungscan_monai.dicom.windows import Window, spreading_window
 from lungscan_monai.errors import DataError, ReadError
 from lungscan_monai.hashing import HashedFile
@@ -297,14 +297,15 @@ def _reduced_frame(
         return None
     frame, count = _which_frame(dataset, frame, name)
     linear = _linear_window(dataset, frame, window, name)
-    reduction = reduction_to((dataset.Rows, dataset.Columns), smallest)
-    if linear is None or reduction is None:
+    if linear is None:
         return None
     slope, intercept, inverted, window = linear
     if window.width < NARROWEST_TO_REDUCE * abs(slope):
         return None
     encoded = _encoded_frame(dataset, frame, count)
-    values = reduced_values(encoded, reduction, dataset.BitsStored, dataset.PixelRepresentation == 1)
+    shape, signed = (dataset.Rows, dataset.Columns), dataset.PixelRepresentation == 1
+    reduction = possible_reduction(encoded, shape, dataset.BitsStored, signed, smallest)
+    values = None if reduction is None else reduced_values(encoded, reduction)
     if values is None:
         return None
     return WindowedFrame(values, slope, intercept, inverted, window, None, reduction=reduction)

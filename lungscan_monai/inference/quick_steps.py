@@ -119,7 +119,8 @@ def small_shades(frame: WindowedFrame, size: tuple[int, int]) -> np.ndarray:
     """
     center, width = _in_values(frame.window, frame)
     if frame.reduction is not None:
-        distances = means_of_reduced(_held_distances(frame.values, center, abs(width) / 2), frame.reduction, size)
+        distances = _held_distances(frame.values, center + frame.reduction.excess, abs(width) / 2)
+        distances = means_of_reduced(distances, frame.reduction, size)
         return np.clip(distances / width + 0.5, 0, 1).astype(np.float32)
     held = _held_integers(frame, center, abs(width) / 2)
     if held is None:

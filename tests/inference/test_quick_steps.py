@@ -205,7 +205,7 @@ def smooth(shape: tuple[int, int], noise: float = 40.0) -> np.ndarray:
 @pytest.mark.parametrize(
     "attributes", [{}, {"PhotometricInterpretation": "MONOCHROME1"}, {"RescaleSlope": -1, "RescaleIntercept": 4096}]
 )
-@pytest.mark.parametrize(("shape", "halvings"), [((200, 300), 2), ((202, 303), 2), ((201, 299), 1), ((100, 130), 1)])
+@pytest.mark.parametrize(("shape", "halvings"), [((200, 300), 2), ((202, 303), 2), ((201, 299), 2), ((100, 130), 1)])
 def test_a_large_jpeg_2000_frame_is_decoded_smaller_and_stays_where_it_was(write_dicom, attributes, shape, halvings):
     path = compressed(write_dicom, smooth(shape), **{**WIDE, **attributes})
     assert read_display_frame(path, smallest=(48, 64)).reduction == Reduction(halvings, *shape)
