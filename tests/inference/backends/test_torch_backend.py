@@ -19,6 +19,17 @@ def test_it_gives_what_the_network_gives(network, pictures):
     np.testing.assert_allclose(found.features, maps.mean(axis=(2, 3)), atol=1e-6)
 
 
+def test_large_pictures_go_through_in_pieces_and_come_out_in_their_order(network, pictures, monkeypatch):
+    expected, seen = TorchBackend(network).forward(pictures), []
+    monkeypatch.setattr(torch_backend, "PIXELS_AT_ONCE", {"float32": 2 * pictures[0, 0].size})
+    backend = TorchBackend(network)
+    backend._run.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    found = backend.forward(pictures)
+    assert sum(seen) == len(pictures) and max(seen) <= 2
+    np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
+    np.testing.assert_allclose(found.features, expected.features, atol=1e-5)
+
+
 def test_bfloat16_is_near_and_comes_out_as_float32(network, pictures):
     backend = TorchBackend(network, "bfloat16")
     found, expected = backend.forward(pictures), TorchBackend(network).forward(pictures)
