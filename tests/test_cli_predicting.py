@@ -89,6 +89,7 @@ class StandInStore:
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
     monkeypatch.setattr(predicting, "_predictor", StandInPredictor)
+    monkeypatch.setattr(predicting, "_answering", StandInPredictor)
     storing = SimpleNamespace(ExplanationStore=StandInStore)
     monkeypatch.setitem(sys.modules, "lungscan_monai.saliency.storing", storing)
     monkeypatch.setitem(sys.modules, "lungscan_monai.networks", SimpleNamespace(SALIENCY_LAYER="backbone"))
@@ -180,7 +181,7 @@ def test_predict_writes_answers_and_rejects_as_csv(trained, images, tmp_path):
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(trained, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(predicting, "_predictor", lambda root: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(predicting, "_answering", lambda *how: pytest.fail("the model was loaded"))
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     assert run("predict", trained, images / "a.png", "--output", tmp_path / "file" / "p.csv").exit_code == 8
 

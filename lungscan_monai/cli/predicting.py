@@ -14,7 +14,7 @@ from lungscan_monai.bundles import find_bundle, require_model
 from lungscan_monai.cli.console import REJECTED, Json, guarded, print_json, print_table, progress, say, working
 from lungscan_monai.cli.model_options import Backend, CheckInputs, Precision, TrainedBundle
 from lungscan_monai.cli.result_files import analysed, require_dicom, result_files, write_result_files
-from lungscan_monai.errors import BackendError, CheckpointError, ConfigError, ReadError
+from lungscan_monai.errors import ReadError
 from lungscan_monai.gate.limits import Limits
 from lungscan_monai.spreadsheets import guarded_cell
 from lungscan_monai.storage import require_writable, write_text
@@ -28,6 +28,8 @@ Limit = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=NUMBER", help="Let larger files in, as in pixels=100000000; give it several times."),
 ]
+
+_BATCH_SIZE = 16
 
 
 @guarded("Nothing was written; give the same command again.")
@@ -183,25 +185,26 @@ def _explained(
 
 
 def _answering(root: Path, check_inputs: bool, backend: str, precision: str) -> Answering:
-    """Load the model for predictions, without torch where an export can be applied without it."""
+    """Load the model for predictions in the lightest way."""
     from lungscan_monai.inference.backends.starting import ENGINES
-    from lungscan_monai.inference.light import LightPredictor
+    from lungscan_monai.inference.opening import open_model
 
-    if backend in ENGINES:
-        try:
-            return LightPredictor(root, backend, precision, check_inputs=check_inputs)
-        except (BackendError, CheckpointError, ConfigError) as error:
-            say(f"PyTorch is started, since {error}")
-    return _predictor(root, check_inputs, backend, precision)
+    if backend not in ENGINES:
+        _require_matching_torchvision()
+    return open_model(root, backend, precision, _BATCH_SIZE, check_inputs, explains=False)
 
 
-def _predictor(root: Path, check_inputs: bool = True, backend: str = "torch", precision: str = "float32") -> Predictor:
+def _predictor(root: Path) -> Predictor:
+    _require_matching_torchvision()
+    from lungscan_monai.inference.predictor import Predictor
+
+    return Predictor(root)
+
+
+def _require_matching_torchvision() -> None:
     from lungscan_monai.doctor import require_matching_torchvision
 
     require_matching_torchvision()
-    from lungscan_monai.inference.predictor import Predictor
-
-    return Predictor(root, check_inputs=check_inputs, backend=backend, precision=precision)
 
 
 def _expanded(files: list[Path]) -> list[Path]:
