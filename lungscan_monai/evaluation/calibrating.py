@@ -17,7 +17,8 @@ from lungscan_monai.metrics.calibration import (
     expected_calibration_error,
 )
 from lungscan_monai.metrics.draws import Draws
-from lungscan_monai.metrics.scaling import Calibration, Scaling, fit_platt, fit_temperature
+from lungscan_monai.metrics.scaling import Calibration, Scaling
+from lungscan_monai.metrics.scaling_fits import fit_platt, fit_temperature
 
 METHODS = {
     "binary": "Platt scaling (slope and intercept of the log-odds)",

@@ -6,7 +6,7 @@ from evaluation.examples import ALL, binary, multilabel
 from lungscan_monai.evaluation.calibrating import CalibrationEffect, calibrated, calibration_facts, fit_calibration
 from lungscan_monai.metrics.draws import draws_of_all
 from lungscan_monai.metrics.intervals import Bootstrap
-from lungscan_monai.metrics.scaling import fit_platt
+from lungscan_monai.metrics.scaling_fits import fit_platt
 
 
 @pytest.mark.parametrize("kind", ALL)
