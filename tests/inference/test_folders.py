@@ -16,6 +16,14 @@ def test_the_output_is_not_looked_at_by_whichever_way_it_can_be_reached(tmp_path
     (root / "to_it").symlink_to(left_out)
     (root / "elsewhere").symlink_to(elsewhere)
     (root / "to_a_file_elsewhere").symlink_to(elsewhere / "6")
-    (left_out / "out_of_it").symlink_to(elsewhere)
     found = {str(file) for file in FolderOnDisk(root, left_out).files()}
     assert found == {"1", "a/2", "b/outer/5", "elsewhere/6", "to_a_file_elsewhere"}
+
+
+def test_nor_is_what_the_output_links_to(tmp_path: Path) -> None:
+    root, left_out, elsewhere = tmp_path / "in", tmp_path / "in" / "out", tmp_path / "elsewhere"
+    left_out.mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "1").touch()
+    (left_out / "link").symlink_to(elsewhere)
+    assert not list(FolderOnDisk(root, left_out).files())
