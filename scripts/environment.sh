@@ -19,7 +19,6 @@ environment() {
     if [ "$(cat "$venv/.installed" 2>/dev/null)" != "$wanted" ]; then
         echo "installing the toolkit and what it needs into $venv (up to 9 GB, some minutes) ..." >&2
         # PyTorch first: pip removes what it downloaded at the end of a step, so that the rest needs no room beside it.
-        # shellcheck disable=SC2046  # requirements have no spaces
         _install "$venv" $(sed -n 's/^ *\(torch>=.*\)/\1/p; s/^ *\(torchvision>=.*\)/\1/p' setup.cfg)
         _install "$venv" --editable ".${1:+[$1]}"
         echo "$wanted" >"$venv/.installed"
