@@ -11,7 +11,19 @@ import typer
 
 from lungscan_monai import __version__
 from lungscan_monai.cli import app as web_app
-from lungscan_monai.cli import batching, bundle, checking, comparing, data, listing, node, predicting, serving, training
+from lungscan_monai.cli import (
+    batching,
+    bundle,
+    checking,
+    comparing,
+    data,
+    listing,
+    node,
+    precision,
+    predicting,
+    serving,
+    training,
+)
 from lungscan_monai.cli.console import epilog, set_debugging
 
 app = typer.Typer(
@@ -27,6 +39,7 @@ app.add_typer(bundle.app, name="bundle", help="Begin a new task, or write a mode
 app.command(epilog=epilog())(training.train)
 app.command(epilog=epilog())(training.evaluate)
 app.command(epilog=epilog())(comparing.compare)
+app.command(epilog=epilog())(precision.precision)
 app.command(epilog=epilog())(predicting.predict)
 app.command(epilog=epilog())(predicting.explain)
 app.command(epilog=epilog())(batching.batch)

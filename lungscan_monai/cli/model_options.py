@@ -12,7 +12,7 @@ TrainedBundle = Annotated[
 Backend = Annotated[
     str, typer.Option(metavar="NAME", help="What runs the network: torch, torch-compile, onnx, openvino or auto.")
 ]
-Precision = Annotated[str, typer.Option(metavar="NAME", help="float32, or bfloat16 where no decision changes by it.")]
+Precision = Annotated[str, typer.Option(metavar="NAME", help="float32, or int8 or bfloat16 where that agrees.")]
 CheckInputs = Annotated[
     bool,
     typer.Option("--check-inputs/--no-check-inputs", help="Give no answer for images unlike the validation cases."),

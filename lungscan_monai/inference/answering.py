@@ -5,10 +5,11 @@ Nothing here imports torch, so that an exported model can be applied without it.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,12 @@ class Answering(ABC):
     @abstractmethod
     def _rows(self, logits: np.ndarray) -> np.ndarray:
         """Return probabilities ``(B, n_labels)``, calibrated, of logits ``(B, num_outputs)``."""
+
+    @property
+    def fitted(self) -> str:
+        """A hash of calibration and operating points: with others the same logits come to other decisions."""
+        points = {label: asdict(point) for label, point in sorted(self.operating_points.items())}
+        return hashlib.sha256(repr((self.calibration, points)).encode()).hexdigest()
 
     @property
     def operating_point(self) -> OperatingPoint | None:

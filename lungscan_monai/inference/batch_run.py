@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from lungscan_monai import __version__
 from lungscan_monai.errors import ConfigError, OutputError
+from lungscan_monai.inference.backends.quantised import QUANTISED_NAME
 from lungscan_monai.inference.batch import Engine, FolderRun, Show
 from lungscan_monai.inference.batch_tables import write_tables
 from lungscan_monai.inference.case_model import CaseModel
@@ -236,7 +237,8 @@ def _identity(
 ) -> dict[str, Any]:
     """Return all that the results depend on, but for the files themselves; no name of the folder."""
     models = root / "models"
-    fitted = {name: sha256_file(models / name) for name in _FITTED if (models / name).exists()}
+    names = (*_FITTED, QUANTISED_NAME) if model.backend.precision == "int8" else _FITTED
+    fitted = {name: sha256_file(models / name) for name in names if (models / name).exists()}
     return {
         "task": model.task.name,
         "task_version": model.task.version,

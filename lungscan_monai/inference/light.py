@@ -24,7 +24,7 @@ class LightPredictor(PlainAnswering):
     Args:
         bundle_root: Folder of the bundle, with `models/model.pt` and its export.
         backend: ``"onnx"`` or ``"openvino"``.
-        precision: ``"float32"``, or ``"bfloat16"`` where its decisions agree.
+        precision: ``"float32"``, or ``"bfloat16"`` or ``"int8"`` where that agrees.
         batch_size: Images in one forward pass.
         check_inputs: Whether an image that does not look like the validation cases is turned away.
 
@@ -57,5 +57,5 @@ class LightPredictor(PlainAnswering):
         if exported is None or exported.image_shape != steps.image_shape:
             raise ConfigError(f"{models}: the model has not been exported yet")
         super().__init__(task, models, model_sha256, steps, batch_size, check_inputs)
-        choice = checked_engine(backend, exported, self.judge, precision)
+        choice = checked_engine(backend, exported, self.judge, precision, self.fitted)
         self.backend, self.backend_facts = choice.backend, choice.facts

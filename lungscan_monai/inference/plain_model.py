@@ -49,6 +49,6 @@ class PlainModel(CaseModel, PlainAnswering):
         super().__init__(
             task, models, load_weights(network, models / MODEL_NAME, task), steps, batch_size, check_inputs
         )
-        model = TrainedModel(network, models, self.model_sha256, steps.image_shape)
+        model = TrainedModel(network, models, self.model_sha256, steps.image_shape, self.fitted)
         choice = choose_backend(backend, model, self.judge, precision)
         self.backend, self.backend_facts = choice.backend, choice.facts

@@ -58,7 +58,7 @@ class Predictor(Answering):
             where such a check was fitted with the model.
         backend: What runs the network for predictions: ``"torch"``, ``"torch-compile"``, ``"onnx"``, ``"openvino"``, or
             ``"auto"`` for the fastest that agrees with PyTorch; explanations always take PyTorch.
-        precision: ``"float32"``, or ``"bfloat16"`` where its decisions agree.
+        precision: ``"float32"``, or ``"bfloat16"`` or ``"int8"`` where that agrees.
 
     Raises:
         ConfigError: If there is no such backend.
@@ -87,7 +87,7 @@ class Predictor(Answering):
         self._read, self._prepare = _split_after_reading(parser.get_parsed_content("preprocessing"))
         self._postprocess = parser.get_parsed_content("postprocessing")
         image_size = self.network.architecture.get("image_size", task.image_size)
-        model = TrainedModel(self.network, models, self.model_sha256, (task.num_channels, *image_size))
+        model = TrainedModel(self.network, models, self.model_sha256, (task.num_channels, *image_size), self.fitted)
         choice = choose_backend(backend, model, self.judge, precision)
         self.backend, self.backend_facts = choice.backend, choice.facts
 

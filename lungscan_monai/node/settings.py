@@ -117,7 +117,7 @@ class Analysis:
 
     Args:
         backend: What runs the networks.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``float32``, ``bfloat16`` or ``int8``.
         batch_size: Images in one pass of a network, and images of small studies that are taken together.
         processes: Analysis processes, each with models of its own.
         workers: Processes that read files for each of them; one for each processor if None.

@@ -12,9 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from lungscan_monai.errors import MissingDependencyError
+from lungscan_monai.errors import ConfigError, MissingDependencyError
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+
+PRECISIONS = ("float32", "bfloat16", "int8")
+"""What a network can compute in."""
+
+COMPUTES_IN = {
+    "torch": ("float32", "bfloat16"),
+    "torch-compile": ("float32", "bfloat16"),
+    "onnx": ("float32", "int8"),
+    "openvino": PRECISIONS,
+}
+"""Which of them each backend has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +46,7 @@ class Backend(ABC):
 
     Attributes:
         name: As it is chosen, for instance ``"onnx"``.
-        precision: ``"float32"`` or ``"bfloat16"``: what the network computes in. What goes in and out is float32.
+        precision: A name in :data:`PRECISIONS`: what the network computes in. What goes in and out is float32.
         engine: Library and version.
     """
 
@@ -55,6 +66,22 @@ class Backend(ABC):
     def facts(self) -> dict[str, Any]:
         """What ran, for records: `backend`, `engine` and `precision`."""
         return {"backend": self.name, "engine": self.engine, "precision": self.precision}
+
+
+def require_precision(backend: str, precision: str) -> None:
+    """Check that a backend computes in a precision.
+
+    Raises:
+        ConfigError: If there is no such precision, or this backend does not have it.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
+    if precision not in COMPUTES_IN[backend]:
+        others = [name for name, precisions in COMPUTES_IN.items() if precision in precisions]
+        raise ConfigError(
+            f"backend {backend} computes in {' and '.join(COMPUTES_IN[backend])} only, not in {precision}; choose "
+            f"one of {', '.join(others)} for it"
+        )
 
 
 def threads_wanted(threads: int | None = None) -> int:

@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from lungscan_monai.errors import ConfigError, MissingDependencyError, OutputError
-from lungscan_monai.inference.backends.agreement import TOLERANCES, Agreement, Judge, compare
-from lungscan_monai.inference.backends.base import Backend
+from lungscan_monai.errors import BackendError, CheckpointError, ConfigError, MissingDependencyError, OutputError
+from lungscan_monai.inference.backends.agreement import Judge, compare
+from lungscan_monai.inference.backends.base import COMPUTES_IN, PRECISIONS, Backend, require_precision
 from lungscan_monai.inference.backends.exported import SAMPLES, sample_images
 from lungscan_monai.inference.backends.exporting import ensure_exported
 from lungscan_monai.inference.backends.starting import (
     ENGINES,
     Choice,
+    Evidence,
+    ModelState,
+    evidence_for,
+    permission,
     require_agreement,
     start_engine,
     warn_of_rounding,
@@ -27,8 +31,6 @@ from lungscan_monai.inference.backends.torch_backend import TorchBackend
 from lungscan_monai.networks import TimmClassifier
 
 BACKENDS = ("torch", "torch-compile", *ENGINES, "auto")
-PRECISIONS = tuple(TOLERANCES)
-
 AUTO_SAMPLES = 4
 """Pictures that candidates are compared and timed on, at least; more where the precision wants more."""
 
@@ -47,12 +49,19 @@ class TrainedModel:
         folder: Of `model.pt`; an export lies there, too.
         sha256: Of `model.pt`.
         image_shape: ``(C, H, W)`` of one input.
+        fitted: A hash of calibration and operating points, for which verdicts on precisions hold.
     """
 
     network: TimmClassifier
     folder: Path
     sha256: str
     image_shape: tuple[int, int, int]
+    fitted: str = ""
+
+    @property
+    def state(self) -> ModelState:
+        """What a verdict on a precision holds for."""
+        return ModelState(self.folder, self.sha256, self.fitted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +72,7 @@ class Candidate:
         name: As it is chosen.
         precision: What it computes in.
         backend: Ready to run; None if it cannot be had.
-        agreement: With PyTorch in float32.
+        evidence: How far it agrees with PyTorch in float32, or the verdict on its precision.
         seconds: Of the fastest pass over the samples.
         refused: Why it is out of the question, None if it is not.
     """
@@ -71,7 +80,7 @@ class Candidate:
     name: str
     precision: str
     backend: Backend | None = None
-    agreement: Agreement | None = None
+    evidence: Evidence | None = None
     seconds: float | None = None
     refused: str | None = None
 
@@ -82,8 +91,8 @@ def choose_backend(
     """Return what shall run a model, after comparing its answers with those of PyTorch in float32.
 
     A backend that was asked for by name is taken if it agrees. ``"auto"`` takes the fastest of those that are installed
-    and agree: PyTorch, ONNX Runtime and OpenVINO, also in bfloat16 if `precision` says so. On a GPU only PyTorch is
-    looked at, and `torch.compile` never, since it builds for a minute.
+    and agree: PyTorch, ONNX Runtime and OpenVINO, also in bfloat16 or int8 if `precision` says so. On a GPU only
+    PyTorch is looked at, and `torch.compile` never, since it builds for a minute.
 
     Args:
         wanted: A name in :data:`BACKENDS`.
@@ -93,8 +102,8 @@ def choose_backend(
         images: To compare and time on, ``(B, C, H, W)``, float32 in [0, 1]; generated if None.
 
     Raises:
-        ConfigError: If there is no such backend or precision.
-        BackendError: If the backend does not agree.
+        ConfigError: If there is no such backend or precision, or the one does not compute in the other.
+        BackendError: If the backend does not agree, or in int8 if no labelled cases show that it does.
         MissingDependencyError: If the package of the backend is not installed.
         OutputError: If the model cannot be exported to its folder.
     """
@@ -106,13 +115,20 @@ def choose_backend(
     if (wanted, precision) == ("torch", "float32"):
         return Choice(eager, eager.facts)
     if images is None:
-        images = sample_images(model.image_shape, max(AUTO_SAMPLES, SAMPLES[precision]))
+        images = sample_images(model.image_shape, max(AUTO_SAMPLES, SAMPLES.get(precision, 0)))
     if wanted == "auto":
         return _fastest(model, judge, precision, images, eager)
+    require_precision(wanted, precision)
+    verdict = permission(model.state, wanted, precision)
     backend = _started(wanted, model, precision)
-    agreement = compare(eager.logits(images), backend.logits(images), judge, precision)
-    require_agreement(backend, agreement)
-    return Choice(backend, {**backend.facts, **agreement.facts})
+    evidence = evidence_for(
+        backend,
+        verdict,
+        model.image_shape,
+        lambda: compare(eager.logits(images), backend.logits(images), judge, precision),
+    )
+    require_agreement(backend, evidence)
+    return Choice(backend, {**backend.facts, **evidence.facts})
 
 
 def _started(name: str, model: TrainedModel, precision: str) -> Backend:
@@ -136,16 +152,18 @@ def _fastest(model: TrainedModel, judge: Judge, precision: str, images: np.ndarr
         logger.info("backend auto: %s", _sentence(candidate, len(images)))
     best = min((one for one in candidates if one.refused is None), key=lambda one: one.seconds)
     logger.info("backend auto takes %s in %s, the fastest that agrees", best.name, best.precision)
-    warn_of_rounding(best.agreement)
+    warn_of_rounding(best.evidence)
     described = [_described(candidate, len(images)) for candidate in candidates]
-    return Choice(best.backend, {**best.backend.facts, **best.agreement.facts, "candidates": described})
+    return Choice(best.backend, {**best.backend.facts, **best.evidence.facts, "candidates": described})
 
 
 def _to_examine(device_type: str, precision: str) -> list[tuple[str, str]]:
     """Return the candidates, by name and precision; PyTorch in float32 is the first."""
     names = ("torch", *ENGINES) if device_type == "cpu" else ("torch",)
     found = [(name, "float32") for name in names]
-    return found if precision == "float32" else found + [(name, precision) for name in names if name != "onnx"]
+    if precision == "float32":
+        return found
+    return found + [(name, precision) for name in names if precision in COMPUTES_IN[name]]
 
 
 def _examined(
@@ -153,12 +171,13 @@ def _examined(
 ) -> Candidate:
     """Start a candidate, time its first pass, and compare it."""
     try:
+        verdict = permission(model.state, name, precision)
         backend = _started(name, model, precision)
-    except (MissingDependencyError, OutputError) as error:
+    except (BackendError, CheckpointError, MissingDependencyError, OutputError) as error:
         return Candidate(name, precision, refused=str(error))
     seconds, found = _pass(backend, images)
-    agreement = compare(expected, found, judge, precision)
-    return Candidate(name, precision, backend, agreement, seconds, None if agreement.holds else str(agreement))
+    evidence = evidence_for(backend, verdict, model.image_shape, lambda: compare(expected, found, judge, precision))
+    return Candidate(name, precision, backend, evidence, seconds, None if evidence.holds else str(evidence))
 
 
 def _timed(candidates: Sequence[Candidate], images: np.ndarray) -> list[Candidate]:
@@ -187,4 +206,4 @@ def _sentence(candidate: Candidate, count: int) -> str:
     which = f"{candidate.name} in {candidate.precision}"
     if candidate.refused is not None:
         return f"{which} is out: {candidate.refused}"
-    return f"{which} {count / candidate.seconds:.1f} images/s, {candidate.agreement}"
+    return f"{which} {count / candidate.seconds:.1f} images/s, {candidate.evidence}"

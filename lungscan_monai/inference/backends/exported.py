@@ -14,7 +14,7 @@ import numpy as np
 
 from lungscan_monai.errors import CheckpointError
 from lungscan_monai.inference.backends.base import Backend
-from lungscan_monai.storage import Manifest, sha256_file
+from lungscan_monai.inference.backends.derived import derived_record
 
 EXPORT_NAME = "model.onnx"
 """The network of `model.pt` in ONNX: input `image` ``(batch, C, H, W)``, outputs `logits` and `features`."""
@@ -53,15 +53,9 @@ def read_exported(folder: str | os.PathLike, model_sha256: str) -> ExportedModel
     Raises:
         CheckpointError: If the file is damaged, or its record cannot be read.
     """
-    path, manifest = Path(folder) / EXPORT_NAME, Manifest(folder)
-    entry = manifest.entries().get(EXPORT_NAME, {})
-    if not path.is_file() or entry.get("model_sha256") != model_sha256:
+    path, entry = Path(folder) / EXPORT_NAME, derived_record(folder, EXPORT_NAME, model_sha256)
+    if entry is None:
         return None
-    actual = sha256_file(path)
-    if actual != entry["sha256"]:
-        if actual == entry["previous_sha256"]:
-            return None  # the export was stopped between its record and its file: this is still the file before
-        manifest.verify(EXPORT_NAME)  # says what is wrong
     try:
         channels, height, width = entry["image_shape"]
         expected = np.asarray(entry["expected_logits"], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""OpenVINO (extra `openvino`) on an exported model; the CPU, float32 or bfloat16."""
+"""OpenVINO (extra `openvino`) on an exported model; the CPU, float32, bfloat16 or int8."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import numpy as np
 from lungscan_monai.inference.backends.base import Backend, Forward, missing_package, threads_wanted
 from lungscan_monai.inference.backends.exported import ExportedModel
 
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+"""What is not in int8 in a model of int8 stays in float32."""
 
 
 class OpenVinoBackend(Backend):
     """An exported model in OpenVINO.
 
     Args:
-        exported: The model.
-        precision: ``"float32"`` or ``"bfloat16"``; said outright, since OpenVINO's own choice is bfloat16 where the
-            processor has it.
+        exported: The model; for ``"int8"`` the one made for it.
+        precision: ``"float32"``, ``"bfloat16"`` or ``"int8"``; said outright, since OpenVINO's own choice is bfloat16
+            where the processor has it.
         threads: Threads for one pass; None as `OMP_NUM_THREADS` says, else OpenVINO's own choice.
 
     Raises:

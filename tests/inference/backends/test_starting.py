@@ -53,5 +53,5 @@ def test_another_precision_is_refused(exported):
 
 
 def test_onnx_runtime_has_no_bfloat16(exported):
-    with pytest.raises(ConfigError, match="backend onnx computes in float32 only"):
+    with pytest.raises(ConfigError, match="backend onnx computes in float32 and int8 only, not in bfloat16"):
         start_engine("onnx", exported, "bfloat16")

@@ -1,0 +1,105 @@
+"""The model of int8 of a bundle, made from labelled cases of one section of a datalist."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from lungscan_monai.data.datalist import Datalist
+from lungscan_monai.inference.ahead import in_order
+from lungscan_monai.inference.answering import Answering
+from lungscan_monai.inference.backends.exported import ExportedModel
+from lungscan_monai.inference.backends.onnx_runtime import OnnxRuntimeBackend
+from lungscan_monai.inference.backends.quantised import QuantisedModel, ensure_quantised
+from lungscan_monai.inference.backends.starting import checked_engine
+from lungscan_monai.inference.backends.verdicts import Tolerances
+from lungscan_monai.inference.case_model import CaseModel
+from lungscan_monai.metrics.decisions import leading_labels
+
+CALIBRATION_CASES = 128
+"""Cases that the ranges of int8 are taken from, evenly from the whole section."""
+
+NEAR = Tolerances(changed_decisions=0.005, mean_difference=0.01)
+"""What may change on them before more of the network stays in float32: half of what is accepted in the end, since the
+model is surer of them, having learned them."""
+
+logger = logging.getLogger(__name__)
+
+
+def ensure_int8(
+    model: CaseModel, exported: ExportedModel, cases: Datalist, section: str, batch_size: int
+) -> QuantisedModel:
+    """Return the model of int8, made now unless there is one of the same cases.
+
+    As much of it is in int8 as leaves the answers on these cases nearly what they are in float32 (:data:`NEAR`), or
+    what comes nearest. Whether it may be used is decided on other cases.
+
+    Args:
+        model: The model, which reads the pictures and says what logits mean.
+        exported: Its export.
+        cases: The datalist.
+        section: The section that the ranges are taken from.
+        batch_size: Images in one forward pass.
+
+    Raises:
+        MissingDependencyError: If a package of the extra `export` is missing.
+        OutputError: If the folder of the model cannot be written.
+        ReadError: If a picture cannot be read.
+    """
+    records = cases.records(section)
+    count = min(CALIBRATION_CASES, len(records))
+    chosen = [records[index] for index in np.linspace(0, len(records) - 1, count).round().astype(int)]
+    exact = checked_engine("onnx", exported, model.judge).backend
+    expected: list[np.ndarray] = []
+
+    def pictures() -> Iterator[np.ndarray]:
+        return pictures_of(model, chosen, batch_size)
+
+    def distance(made: ExportedModel) -> float:
+        lower = OnnxRuntimeBackend(made, "int8")
+        if not expected:
+            expected.extend(exact.logits(images) for images in pictures())
+        found = [lower.logits(images) for images in pictures()]
+        then, now = (model.judge(np.concatenate(logits)).probabilities for logits in (expected, found))
+        share = float((decisions_on(model, then) != decisions_on(model, now)).mean())
+        difference = float(np.abs(then - now).mean())
+        logger.info(
+            "on %d cases %.1f %% of the decisions change, probabilities by %.2g", count, 100 * share, difference
+        )
+        return max(share / NEAR.changed_decisions, difference / NEAR.mean_difference)
+
+    described = {"datalist_sha256": cases.sha256, "section": section, "cases": count}
+    return ensure_quantised(exported, pictures, described, distance)
+
+
+def pictures_of(model: CaseModel, records: Sequence[dict[str, Any]], batch_size: int) -> Iterator[np.ndarray]:
+    """Give the pictures of MONAI records as the network takes them, ``(B, C, H, W)``; threads read the next ones.
+
+    Raises:
+        ReadError: If one cannot be read.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        read = in_order(pool, lambda record: model.prepare(record["image"]), records, 2 * batch_size)
+        batch: list[np.ndarray] = []
+        for number, image in enumerate(read, 1):
+            batch.append(image)
+            if len(batch) == batch_size or number == len(records):
+                yield np.stack(batch)
+                batch = []
+
+
+def decisions_on(model: Answering, rows: np.ndarray) -> np.ndarray:
+    """Return the decisions on calibrated probabilities ``(n_cases, n_labels)``.
+
+    Returns:
+        Integers: of exclusive classes the label, ``(n_cases, 1)``; of several findings whether each is called present,
+        ``(n_cases, n_labels)``.
+    """
+    if model.task.kind == "multilabel":
+        return (rows >= [model.threshold_of(name) for name in model.task.label_names]).astype(int)
+    return leading_labels(rows, model.task.kind, model.threshold)[:, None]
