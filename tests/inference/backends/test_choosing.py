@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lungscan_monai.errors import BackendError, ConfigError, MissingDependencyError
-from lungscan_monai.inference.backends import choosing
+from lungscan_monai.inference.backends import choosing, starting
 from lungscan_monai.inference.backends.base import Backend, Forward
 from lungscan_monai.inference.backends.choosing import choose_backend
+from lungscan_monai.inference.backends.exported import logits_of_samples
 from lungscan_monai.inference.backends.torch_backend import TorchBackend
+from lungscan_monai.inference.backends.verdicts import Figures, Tolerances, Verdict
 
 
 class StandIn(Backend):
@@ -130,3 +133,59 @@ def test_what_is_installed_agrees_and_one_of_it_is_taken(model, judge, pictures,
 def test_with_a_network_whose_answers_are_no_numbers_auto_stays_with_pytorch(model, judge, pictures):
     choice = choose_backend("auto", model, judge, images=np.full_like(pictures, np.nan))
     assert choice.facts["backend"] == "torch" and "candidates" not in choice.facts
+
+
+GOOD = Figures(400, 400, 4, 0.3, 0.01, 0.95, -0.001, -0.004, 0.002, 3.0)
+
+
+@pytest.fixture
+def verdicts(monkeypatch, network, model):
+    """Verdicts by backend and precision, with what the stand-ins answer."""
+    table = {}
+
+    def add(name, precision, figures):
+        answers = logits_of_samples(StandIn(name, network), model.image_shape, 4)
+        known = (name, precision, "stand-in 1", "ab" * 32, "", None, "cd" * 32, "validation")
+        table[name, precision] = Verdict(*known, figures, Tolerances(), tuple(map(tuple, answers.tolist())))
+
+    monkeypatch.setattr(starting, "find_verdict", lambda *wanted: table.get(wanted[3:]))
+    return add
+
+
+def test_auto_takes_int8_where_labelled_cases_agree_and_says_so(model, judge, engines, verdicts, caplog):
+    engines("onnx", 0.2)
+    engines("onnx", 0.05, "int8", shift=1e-3)
+    engines("openvino", 0.01, "int8")
+    verdicts("onnx", "int8", GOOD)
+    with caplog.at_level(logging.INFO, "lungscan_monai"):
+        choice = choose_backend("auto", model, judge, "int8")
+    assert (choice.facts["backend"], choice.facts["precision"]) == ("onnx", "int8")
+    refused = {row["backend"]: row["refused"] for row in choice.facts["candidates"] if row["precision"] == "int8"}
+    assert refused["onnx"] is None and "`lungscan precision" in refused["openvino"]
+    assert "onnx in int8 80.0 images/s, compared with float32, 4 of 400 decisions change" in caplog.text
+
+
+def test_auto_stays_in_float32_where_no_verdict_is_good(model, judge, engines, verdicts):
+    engines("onnx", 0.2)
+    engines("onnx", 0.05, "int8")
+    verdicts("onnx", "int8", replace(GOOD, changed_decisions=12))
+    choice = choose_backend("auto", model, judge, "int8")
+    assert (choice.facts["backend"], choice.facts["precision"]) == ("onnx", "float32")
+    assert "12 of 400 decisions change" in choice.facts["candidates"][-2]["refused"]
+
+
+def test_bfloat16_goes_by_its_verdict_too(model, judge, engines, verdicts, pictures):
+    engines("torch", 0.1, "bfloat16")
+    verdicts("torch", "bfloat16", GOOD)
+    assert choose_backend("torch", model, judge, "bfloat16").facts["compared"]["cases"] == 400
+    verdicts("torch", "bfloat16", replace(GOOD, auc_low=-0.02))
+    with pytest.raises(
+        BackendError, match="torch in bfloat16 is refused: .* a loss of ROC AUC of 0.01 is not excluded"
+    ):
+        choose_backend("torch", model, judge, "bfloat16")
+
+
+@pytest.mark.parametrize("name", ["torch", "torch-compile"])
+def test_pytorch_has_no_int8(model, judge, name):
+    with pytest.raises(ConfigError, match=f"backend {name} computes in float32 and bfloat16 only, not in int8"):
+        choose_backend(name, model, judge, "int8")
