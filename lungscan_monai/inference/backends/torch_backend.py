@@ -14,10 +14,11 @@ from lungscan_monai.inference.backends.base import Backend, Forward
 from lungscan_monai.networks import TimmClassifier
 
 PIXELS_AT_ONCE = {"float32": 2**18, "bfloat16": 2**19}
-"""Pixels of the pictures that go through the network together on a CPU, by what it computes in.
+"""Pixels of the pictures that go through the network together on a CPU, by what it computes in, for up to two threads;
+more threads have more caches, and take more.
 
-With more, layer after layer has more maps than the processor's caches hold: ImageNet networks took 5 to 50 % longer,
-and several times the memory. Small pictures go together, since a pass has costs of its own.
+With more pixels, layer after layer has more maps than the caches hold: ImageNet networks took 5 to 50 % longer, and
+several times the memory. Small pictures go together, since a pass has costs of its own.
 """
 
 
@@ -56,10 +57,14 @@ class TorchBackend(Backend):
 
     def forward(self, images: np.ndarray) -> Forward:
         """Run the network on images ``(B, C, H, W)``, float32 in [0, 1]; any B, on a CPU in pieces of like size."""
-        pixels = images.size // images.shape[1]
-        count = ceil(pixels / PIXELS_AT_ONCE[self.precision]) if self.device.type == "cpu" else 1
-        passes = [self._pass(piece) for piece in np.array_split(images, min(count, len(images)))]
+        passes = [self._pass(piece) for piece in np.array_split(images, self._pieces(images))]
         return Forward(*map(np.concatenate, zip(*passes, strict=True)))
+
+    def _pieces(self, images: np.ndarray) -> int:
+        if self.device.type != "cpu":
+            return 1
+        at_once = PIXELS_AT_ONCE[self.precision] * max(1.0, torch.get_num_threads() / 2)
+        return min(len(images), ceil(images.size / images.shape[1] / at_once))
 
     def _pass(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         bfloat16 = self.precision == "bfloat16"

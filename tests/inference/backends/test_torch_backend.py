@@ -22,6 +22,7 @@ def test_it_gives_what_the_network_gives(network, pictures):
 def test_large_pictures_go_through_in_pieces_and_come_out_in_their_order(network, pictures, monkeypatch):
     expected, seen = TorchBackend(network).forward(pictures), []
     monkeypatch.setattr(torch_backend, "PIXELS_AT_ONCE", {"float32": 2 * pictures[0, 0].size})
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     backend = TorchBackend(network)
     backend._run.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
     found = backend.forward(pictures)
