@@ -8,9 +8,9 @@ sections.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import random
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -64,10 +64,13 @@ def worst_share(datalist: Datalist) -> float:
 
 def main() -> None:
     """Print the times of each step and what is to be said about the split."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("table", type=Path, nargs="?", help="Data_Entry_2017_v2020.csv; one is made up without it")
+    given = parser.parse_args().table
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table = Path(sys.argv[1]) if len(sys.argv) > 1 else folder / "table.csv"
-        if len(sys.argv) == 1:
+        table = given or folder / "table.csv"
+        if given is None:
             made_up_table(table)
         for row in read_rows(table, {}, None, LineDefects()):
             (folder / row.image).touch()
