@@ -100,7 +100,7 @@ def reduced_values(encoded: bytes, reduction: Reduction) -> np.ndarray | None:
     """
     try:
         return openjpeg.decode(_Codestream.of(encoded).reduced(reduction.halvings))
-    except RuntimeError:
+    except (LookupError, RuntimeError, ValueError, struct.error):
         return None
 
 

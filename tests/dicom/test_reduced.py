@@ -125,14 +125,22 @@ def test_what_is_cut_short_anywhere_is_left_to_be_decoded_in_full():
         assert reduction_of(codestream[:length], SMOOTH.shape, (50, 50)) is None
 
 
-def test_packets_that_are_damaged_harm_nobody():
-    codestream, random = bytearray(encoded(SMOOTH)), np.random.default_rng(1)
-    for place in random.integers(0, 400, 60):
-        damaged = codestream.copy()
-        damaged[place] ^= 0xFF
+def test_damage_is_left_to_the_decoder_in_full_or_changes_values_only():
+    codestream, random = encoded(SMOOTH, irreversible=True), np.random.default_rng(1)
+    for place, value in zip(random.integers(2, 160, 300), random.integers(0, 256, 300), strict=True):
+        damaged = bytearray(codestream)
+        damaged[place] = value
         reduction = reduction_of(bytes(damaged), SMOOTH.shape, (50, 50))
         values = None if reduction is None else reduced_values(bytes(damaged), reduction)
         assert values is None or values.shape == (51, 76)
+
+
+@pytest.mark.parametrize("style", [3, 31])
+def test_a_style_of_quantisation_that_there_is_not_is_left_to_the_decoder_in_full(style):
+    codestream = bytearray(encoded(SMOOTH))
+    codestream[codestream.index(b"\xff\x5c") + 4] = style
+    reduction = reduction_of(bytes(codestream), SMOOTH.shape, (50, 50))
+    assert reduced_values(bytes(codestream), reduction) is None
 
 
 def test_samples_of_the_53_wavelet_lie_too_high_by_their_excess():
