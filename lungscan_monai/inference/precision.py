@@ -19,6 +19,7 @@ import numpy as np
 from lungscan_monai.data.datalist import SECTIONS, Datalist, load_datalist
 from lungscan_monai.errors import ConfigError, DataError, MissingDependencyError
 from lungscan_monai.evaluation.comparing import Evaluated, compare
+from lungscan_monai.evaluation.estimates import MIN_PATIENTS
 from lungscan_monai.evaluation.predictions import Predictions
 from lungscan_monai.inference.backends.base import COMPUTES_IN, PRECISIONS, Backend, require_precision
 from lungscan_monai.inference.backends.exported import ExportedModel, logits_of_samples
@@ -29,6 +30,7 @@ from lungscan_monai.inference.backends.torch_backend import TorchBackend
 from lungscan_monai.inference.backends.verdicts import Figures, Tolerances, Verdict, save_verdict
 from lungscan_monai.inference.explaining_model import ExplainingModel
 from lungscan_monai.inference.int8 import decisions_on, ensure_int8, pictures_of
+from lungscan_monai.metrics.intervals import patient_clusters
 
 COMPARABLE = ("torch", *ENGINES)
 """Backends that are compared if none is named, as far as they are installed and compute in the precision."""
@@ -256,4 +258,14 @@ def _roc_auc(
     ]
     found = compare(*of_both)
     metrics = found["labels"][0]["metrics"] if len(names) == 1 else found["overall"]["macro"]
-    return metrics["roc_auc"]
+    auc = metrics["roc_auc"]
+    if auc["difference"].get("value") == 0 and auc["difference"]["low"] is None and _has_enough(of_both[0].test):
+        auc["difference"].update(low=0.0, high=0.0)  # no resample changed it, which comparing takes for no interval
+    return auc
+
+
+def _has_enough(cases: Predictions) -> bool:
+    """Tell whether there are enough patients of each class, of those labels that have both, to resample them."""
+    clusters = patient_clusters(cases.patients)
+    sizes = [min(np.unique(clusters[target.y_true == value]).size for value in (0, 1)) for target in cases.targets()]
+    return min((size for size in sizes if size), default=0) >= MIN_PATIENTS

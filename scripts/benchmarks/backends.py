@@ -2,11 +2,11 @@
 
     python scripts/benchmarks/backends.py [--network BACKBONE] [--batch 8] [--rounds 5]
 
-The networks have the bundles' shape and random weights. The baseline is PyTorch, eager, float32, in the usual memory
-format (NCHW); all others take turns with it, so that a change of the machine's speed meets all alike. Printed for each:
-the ratio of its fastest pass to that of the baseline, and the largest difference of any probability.
-``OMP_NUM_THREADS`` sets the threads of all. With one thread the processor's time is counted, which a busy machine
-changes little, else the time of the clock.
+The networks have the bundles' shape and random weights; in int8 all their convolutions are. The baseline is PyTorch,
+eager, float32, in the usual memory format (NCHW); all others take turns with it, so that a change of the machine's
+speed meets all alike. Printed for each: the ratio of its fastest pass to that of the baseline, and the largest difference of
+any probability. ``OMP_NUM_THREADS`` sets the threads of all. With one thread the processor's time is counted, which a
+busy machine changes little, else the time of the clock.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from lungscan_monai.errors import MissingDependencyError
 from lungscan_monai.inference.backends.base import Backend
 from lungscan_monai.inference.backends.exported import sample_images
 from lungscan_monai.inference.backends.exporting import export_model
+from lungscan_monai.inference.backends.quantised import ensure_quantised
 from lungscan_monai.inference.backends.starting import start_engine
 from lungscan_monai.inference.backends.torch_backend import TorchBackend
 from lungscan_monai.networks import TimmClassifier
@@ -84,10 +85,12 @@ def backends(network: Network, compiled: bool) -> dict[str, Backend]:
         makers["torch-compile float32"] = lambda: TorchBackend(classifier, compiled=True)
     with tempfile.TemporaryDirectory() as folder:
         makers["onnx float32"] = lambda: start_engine("onnx", exported)
-        for precision in ("float32", "bfloat16"):
+        makers["onnx int8"] = lambda: start_engine("onnx", exported, "int8")
+        for precision in ("float32", "bfloat16", "int8"):
             makers[f"openvino {precision}"] = lambda precision=precision: start_engine("openvino", exported, precision)
         try:
             exported = export_model(classifier, Path(folder), "benchmark", shape)
+            ensure_quantised(exported, lambda: [sample_images(shape, 4)], {}, lambda made: 0.0)
         except MissingDependencyError as error:
             sys.exit(str(error))
         for name, make in makers.items():

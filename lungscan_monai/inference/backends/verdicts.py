@@ -36,7 +36,7 @@ class Tolerances:
         changed_decisions: Largest share of decisions that change, in [0, 1]. A decision is the label of a case, or
             whether a finding is called present, or whether a case is assessable at all.
         auc_loss: What the ROC AUC may lose: the lower end of the 95 % interval of its difference (bootstrap over
-            patients; of several labels the mean) must lie above minus this.
+            patients; of several labels the mean) must lie above minus this. From 1 on any loss will do.
         mean_difference: Largest mean difference of calibrated probabilities.
         least_cases: Fewer cases than this cannot show so small a share.
     """
@@ -84,6 +84,8 @@ class Figures:
             found.append(f"more than {tolerances.changed_decisions:.1%} of the decisions change")
         if not self.mean_difference <= tolerances.mean_difference:
             found.append(f"probabilities differ by more than {tolerances.mean_difference:g} on average")
+        if tolerances.auc_loss >= 1:
+            return tuple(found)
         if self.auc_low is None:
             found.append("the patients of a class are too few for an interval of the ROC AUC")
         elif not self.auc_low > -tolerances.auc_loss:

@@ -77,6 +77,11 @@ def test_one_figure_beyond_its_tolerance_is_enough(changes, objection):
     assert objection in str(verdict(figures=replace(GOOD, **changes)))
 
 
+def test_tolerances_that_allow_everything_need_no_interval():
+    anything = Tolerances(changed_decisions=1.0, auc_loss=1.0, mean_difference=1.0, least_cases=1)
+    assert replace(GOOD, changed_decisions=400, auc_low=None, auc_high=None, cases=1).objections(anything) == ()
+
+
 def test_the_sentence_has_the_figures_and_what_is_accepted():
     assert str(verdict()) == (
         "compared with float32, 4 of 400 decisions change (accepted: 1 %), ROC AUC 0.9500 changes by -0.0010 (-0.0040 "
