@@ -4,9 +4,9 @@
 
 The networks have the bundles' shape and random weights; in int8 all their convolutions are. The baseline is PyTorch,
 eager, float32, in the usual memory format (NCHW); all others take turns with it, so that a change of the machine's
-speed meets all alike. Printed for each: the ratio of its fastest pass to that of the baseline, and the largest difference of
-any probability. ``OMP_NUM_THREADS`` sets the threads of all. With one thread the processor's time is counted, which a
-busy machine changes little, else the time of the clock.
+speed meets all alike. Printed for each: the ratio of its fastest pass to that of the baseline, and the largest
+difference of any probability. ``OMP_NUM_THREADS`` sets the threads of all. With one thread the processor's time is
+counted, which a busy machine changes little, else the time of the clock.
 """
 
 from __future__ import annotations
