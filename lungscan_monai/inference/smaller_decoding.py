@@ -32,7 +32,8 @@ FILES = 16
 TOLERANCE = 1e-3
 """Largest difference of any probability that is accepted; that of the backends in float32."""
 
-_LOOKED_AT = 1000
+_LOOKED_AT = 100
+_TRIED = 2 * FILES
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def compare_decodings(
 ) -> SmallerDecoding:
     """Read the first large JPEG 2000 files of a folder both ways, and compare what the model says.
 
-    Files that cannot be read, and those whose picture is the same both ways, tell nothing and do not count; among the
-    first thousand files of the folder :data:`FILES` are looked for.
+    They are looked for among the first hundred files. Those that cannot be read, and those whose picture is the same
+    both ways, tell nothing and do not count. Where there are too few to tell, none is read.
 
     Args:
         bundle_root: The bundle.
@@ -78,18 +79,33 @@ def compare_decodings(
     Raises:
         NetworkError: If the folder cannot be reached.
     """
+    files = list(islice(_in_jpeg_2000(folder), _TRIED))
+    if len(files) < FILES:
+        return SmallerDecoding(0, 0.0, 0)
     with (
         reading(bundle_root, model, workers, exact=True) as full,
         reading(bundle_root, model, workers, exact=False) as smaller,
         ThreadPoolExecutor(workers, "comparing") as pool,
     ):
-        both = partial(_read_both, folder, full, smaller)
-        found = in_order(pool, both, islice(folder.files(), _LOOKED_AT), ahead=workers)
+        found = in_order(pool, partial(_read_both, folder, full, smaller), files, ahead=workers)
         pairs = list(islice((pair for pair in found if pair is not None), FILES))
     if not pairs:
         return SmallerDecoding(0, 0.0, 0)
     differences, changed = zip(*_differences(model, np.array(pairs)), strict=True)
     return SmallerDecoding(len(pairs), float(np.max(differences)), sum(changed))
+
+
+def _in_jpeg_2000(folder: Folder) -> Iterator[PurePosixPath]:
+    for file in islice(folder.files(), _LOOKED_AT):
+        try:
+            with folder.here(file) as path:
+                header = admit(path).dicom
+        except NetworkError:
+            raise
+        except NOT_READ:
+            continue
+        if header is not None and header.transfer_syntax in (JPEG2000Lossless, JPEG2000):
+            yield file
 
 
 def _read_both(
@@ -98,9 +114,6 @@ def _read_both(
     """Return a file's picture read in full and smaller; None where that tells nothing."""
     try:
         with folder.here(file) as path:
-            header = admit(path).dicom
-            if header is None or header.transfer_syntax not in (JPEG2000Lossless, JPEG2000):
-                return None
             pair = full(path).image, smaller(path).image
     except NetworkError:
         raise

@@ -86,13 +86,8 @@ def test_a_model_that_hardly_looks_agrees(bundle, frames, tmp_path):
 def test_files_too_few_to_tell_agree_with_nothing(bundle, frames, tmp_path):
     folder, _ = frames
     (folder / "03.dcm").unlink()
+    (folder / "damaged.dcm").unlink()
     found = compare_decodings(bundle, Slope(0.0), folder_at(folder, tmp_path / "out"))
-    assert found == SmallerDecoding(FILES - 1, 0.0, 0) and not found.agrees
-
-
-def test_a_folder_without_such_files_agrees_with_nothing(bundle, tmp_path):
-    write_png(tmp_path / "folder" / "a.png", 0)
-    found = compare_decodings(bundle, Slope(0.0), folder_at(tmp_path / "folder", tmp_path / "out"))
     assert found == SmallerDecoding(0, 0.0, 0) and not found.agrees
 
 
