@@ -53,7 +53,8 @@ def predict(
     others are answered, and the exit code is 3.
 
     The backends onnx and openvino run an export of the model, which is made once. auto takes the fastest of those
-    installed. A backend whose answers are not those of torch in float32 is refused.
+    installed. A backend whose answers are not those of torch in float32 is refused; for int8 and bfloat16 that is
+    what `lungscan precision` found.
 
     With --dicom-out there is one answer for each radiograph and one for each CT series, and DICOM objects of each.
 
@@ -63,7 +64,7 @@ def predict(
 
     lungscan predict runs/pneumonia images/ --output predictions.csv --json
 
-    lungscan predict runs/pneumonia images/ --backend auto
+    lungscan predict runs/pneumonia images/ --backend auto --precision int8
 
     lungscan predict runs/pneumonia mosaic.png --limit pixels=200000000
 

@@ -92,7 +92,7 @@ class ModelIdentity:
         calibrated: Whether probabilities are calibrated.
         operating_points: By label; empty where none was fitted.
         intended_use: One or two sentences.
-        backend: What ran the network.
+        backend: What ran the network, and in which precision if not in float32.
         label_codes: One for each label, in their order.
         fitted: A hash of what was fitted with the model: with another calibration, other thresholds or another check
             of inputs the same weights answer differently.
@@ -126,6 +126,7 @@ class ModelIdentity:
 
 def identity_of(model: CaseModel) -> ModelIdentity:
     """Return which model this is."""
+    name, precision = model.backend.name, model.backend.precision
     task, check = model.task, model.input_check
     points = {label: asdict(point) for label, point in sorted(model.operating_points.items())}
     fitted = repr((model.calibration, points, check and (check.limit, check.quantile, check.n)))
@@ -139,7 +140,7 @@ def identity_of(model: CaseModel) -> ModelIdentity:
         calibrated=model.calibration is not None,
         operating_points=dict(model.operating_points),
         intended_use=task.intended_use,
-        backend=model.backend.name,
+        backend=name if precision == "float32" else f"{name} in {precision}",
         label_codes=task.codes,
         fitted=hashlib.sha256(fitted.encode()).hexdigest(),
     )

@@ -140,3 +140,9 @@ def test_the_identity_says_which_model_answers_and_changes_with_what_was_fitted(
     (other / "models" / "operating_points.json").unlink()
     again = identity_of(open_model(other, "torch", "float32", 2, True, True))
     assert again.sha256 == identity.sha256 and again.fitted != identity.fitted
+
+
+def test_the_identity_says_in_what_less_than_float32_was_computed(bundle, monkeypatch):
+    model = open_model(bundle, "torch", "float32", 2, True, False)
+    monkeypatch.setattr(model.backend, "precision", "int8")
+    assert identity_of(model).backend == "torch in int8"
