@@ -13,6 +13,7 @@ import numpy as np
 from lungscan_monai.data.datalist import Datalist
 from lungscan_monai.inference.ahead import in_order
 from lungscan_monai.inference.answering import Answering
+from lungscan_monai.inference.backends.base import Backend
 from lungscan_monai.inference.backends.exported import ExportedModel
 from lungscan_monai.inference.backends.onnx_runtime import OnnxRuntimeBackend
 from lungscan_monai.inference.backends.quantised import QuantisedModel, ensure_quantised
@@ -24,8 +25,11 @@ from lungscan_monai.metrics.decisions import leading_labels
 CALIBRATION_CASES = 128
 """Cases that the ranges of int8 are taken from, evenly from the whole section."""
 
+COMPARED_CASES = 512
+"""Cases of the same section by which it is decided how much of the network is in int8."""
+
 NEAR = Tolerances(changed_decisions=0.005, mean_difference=0.01)
-"""What may change on them before more of the network stays in float32: half of what is accepted in the end, since the
+"""What may change on those before more of the network stays in float32: half of what is accepted in the end, since the
 model is surer of them, having learned them."""
 
 logger = logging.getLogger(__name__)
@@ -52,29 +56,32 @@ def ensure_int8(
         ReadError: If a picture cannot be read.
     """
     records = cases.records(section)
-    count = min(CALIBRATION_CASES, len(records))
-    chosen = [records[index] for index in np.linspace(0, len(records) - 1, count).round().astype(int)]
+    calibrating, compared = (_evenly(records, count) for count in (CALIBRATION_CASES, COMPARED_CASES))
     exact = checked_engine("onnx", exported, model.judge).backend
     expected: list[np.ndarray] = []
 
-    def pictures() -> Iterator[np.ndarray]:
-        return pictures_of(model, chosen, batch_size)
+    def logits_of(backend: Backend) -> list[np.ndarray]:
+        return [backend.logits(images) for images in pictures_of(model, compared, batch_size)]
 
     def distance(made: ExportedModel) -> float:
-        lower = OnnxRuntimeBackend(made, "int8")
         if not expected:
-            expected.extend(exact.logits(images) for images in pictures())
-        found = [lower.logits(images) for images in pictures()]
+            expected.extend(logits_of(exact))
+        found = logits_of(OnnxRuntimeBackend(made, "int8"))
         then, now = (model.judge(np.concatenate(logits)).probabilities for logits in (expected, found))
         share = float((decisions_on(model, then) != decisions_on(model, now)).mean())
         difference = float(np.abs(then - now).mean())
-        logger.info(
-            "on %d cases %.1f %% of the decisions change, probabilities by %.2g", count, 100 * share, difference
-        )
+        seen = (len(compared), 100 * share, difference)
+        logger.info("on %d cases %.1f %% of the decisions change, probabilities by %.2g on average", *seen)
         return max(share / NEAR.changed_decisions, difference / NEAR.mean_difference)
 
-    described = {"datalist_sha256": cases.sha256, "section": section, "cases": count}
-    return ensure_quantised(exported, pictures, described, distance)
+    described = {"datalist_sha256": cases.sha256, "section": section, "cases": len(calibrating)}
+    return ensure_quantised(exported, lambda: pictures_of(model, calibrating, batch_size), described, distance)
+
+
+def _evenly(records: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Return so many of the records, or all, from the first to the last one."""
+    places = np.linspace(0, len(records) - 1, min(count, len(records)))
+    return [records[index] for index in places.round().astype(int)]
 
 
 def pictures_of(model: CaseModel, records: Sequence[dict[str, Any]], batch_size: int) -> Iterator[np.ndarray]:
