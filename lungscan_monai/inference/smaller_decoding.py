@@ -63,7 +63,7 @@ class SmallerDecoding:
 
 
 def compare_decodings(
-    bundle_root: str | os.PathLike, model: CaseModel, folder: Folder, workers: int = 1
+    bundle_root: str | os.PathLike, model: CaseModel, folder: Folder, workers: int = 1, limit: int | None = None
 ) -> SmallerDecoding:
     """Read the first large JPEG 2000 files of a folder both ways, and compare what the model says.
 
@@ -75,11 +75,12 @@ def compare_decodings(
         model: Its model.
         folder: The folder.
         workers: Processes that read files, for each way.
+        limit: How many files of the folder are looked at at most, the first by their names; None for a hundred.
 
     Raises:
         NetworkError: If the folder cannot be reached.
     """
-    files = list(islice(_in_jpeg_2000(folder), _TRIED))
+    files = list(islice(_in_jpeg_2000(folder, min(limit or _LOOKED_AT, _LOOKED_AT)), _TRIED))
     if len(files) < FILES:
         return SmallerDecoding(0, 0.0, 0)
     with (
@@ -95,8 +96,9 @@ def compare_decodings(
     return SmallerDecoding(len(pairs), float(np.max(differences)), sum(changed))
 
 
-def _in_jpeg_2000(folder: Folder) -> Iterator[PurePosixPath]:
-    for file in islice(folder.files(), _LOOKED_AT):
+def _in_jpeg_2000(folder: Folder, count: int) -> Iterator[PurePosixPath]:
+    """Give those of the first `count` files of a folder that are JPEG 2000 frames."""
+    for file in islice(folder.files(), count):
         try:
             with folder.here(file) as path:
                 header = admit(path).dicom

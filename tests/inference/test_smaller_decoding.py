@@ -83,6 +83,11 @@ def test_a_model_that_hardly_looks_agrees(bundle, frames, tmp_path):
     assert compare_decodings(bundle, Slope(0.001), folder_at(frames[0], tmp_path / "out")).agrees
 
 
+def test_files_beyond_a_limit_are_not_looked_at(bundle, frames, tmp_path):
+    folder = folder_at(frames[0], tmp_path / "out")
+    assert compare_decodings(bundle, Slope(0.0), folder, limit=FILES - 1) == SmallerDecoding(0, 0.0, 0)
+
+
 def test_files_too_few_to_tell_agree_with_nothing(bundle, frames, tmp_path):
     folder, _ = frames
     (folder / "03.dcm").unlink()
