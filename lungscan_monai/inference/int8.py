@@ -28,15 +28,15 @@ CALIBRATION_CASES = 128
 COMPARED_CASES = 512
 """Cases of the same section by which it is decided how much of the network is in int8."""
 
-NEAR = Tolerances(changed_decisions=0.005, mean_difference=0.01)
-"""What may change on those before more of the network stays in float32: half of what is accepted in the end, since the
+NEAR = 0.5
+"""What may change on those before more of the network stays in float32, as a share of what is accepted in the end: the
 model is surer of them, having learned them."""
 
 logger = logging.getLogger(__name__)
 
 
 def ensure_int8(
-    model: CaseModel, exported: ExportedModel, cases: Datalist, section: str, batch_size: int
+    model: CaseModel, exported: ExportedModel, cases: Datalist, section: str, tolerances: Tolerances, batch_size: int
 ) -> QuantisedModel:
     """Return the model of int8, made now unless there is one of the same cases.
 
@@ -48,6 +48,7 @@ def ensure_int8(
         exported: Its export.
         cases: The datalist.
         section: The section that the ranges are taken from.
+        tolerances: What may change in the end.
         batch_size: Images in one forward pass.
 
     Raises:
@@ -58,6 +59,7 @@ def ensure_int8(
     records = cases.records(section)
     calibrating, compared = (_evenly(records, count) for count in (CALIBRATION_CASES, COMPARED_CASES))
     exact = checked_engine("onnx", exported, model.judge).backend
+    near = {name: NEAR * getattr(tolerances, name) for name in ("changed_decisions", "mean_difference")}
     expected: list[np.ndarray] = []
 
     def logits_of(backend: Backend) -> list[np.ndarray]:
@@ -72,9 +74,9 @@ def ensure_int8(
         difference = float(np.abs(then - now).mean())
         seen = (len(compared), 100 * share, difference)
         logger.info("on %d cases %.1f %% of the decisions change, probabilities by %.2g on average", *seen)
-        return max(share / NEAR.changed_decisions, difference / NEAR.mean_difference)
+        return max(share / near["changed_decisions"], difference / near["mean_difference"])
 
-    described = {"datalist_sha256": cases.sha256, "section": section, "cases": len(calibrating)}
+    described = {"datalist_sha256": cases.sha256, "section": section, "cases": len(calibrating), "near": near}
     return ensure_quantised(exported, lambda: pictures_of(model, calibrating, batch_size), described, distance)
 
 

@@ -147,7 +147,7 @@ def check_precision(
     if set(names) & set(ENGINES):
         exported = ensure_exported(model.network, folder, model.model_sha256, shape)
     if check.precision == "int8":
-        quantised = ensure_int8(model, exported, cases, check.calibrate_on, check.batch_size)
+        quantised = ensure_int8(model, exported, cases, check.calibrate_on, check.tolerances, check.batch_size)
     pairs = [_Pair(*_both(name, model, exported, check.precision), shape) for name in names]
     records = cases.records(check.section)
     done = 0

@@ -115,7 +115,9 @@ def test_the_figures_are_those_of_scikit_learn_and_of_a_count_by_hand(allowed, d
 def test_the_model_of_int8_is_of_the_other_section_and_kept(allowed, datalist):
     entry = Manifest(allowed / "models").entries()[QUANTISED_NAME]
     sha256 = json.loads(datalist.read_text())["sha256"]
-    assert entry["calibrated_on"] == {"datalist_sha256": sha256, "section": "training", "cases": N_CALIBRATION}
+    known = {"datalist_sha256": sha256, "section": "training", "cases": N_CALIBRATION}
+    near = {"changed_decisions": 0.5, "mean_difference": 0.5}  # half of what may change
+    assert entry["calibrated_on"] == {**known, "near": near}
     check_precision(allowed, datalist, PrecisionCheck(backends=("onnx",), tolerances=ANYTHING))
     assert Manifest(allowed / "models").entries()[QUANTISED_NAME]["sha256"] == entry["sha256"]
 

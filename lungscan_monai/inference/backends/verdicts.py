@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lungscan_monai.errors import CheckpointError
+from lungscan_monai.errors import CheckpointError, ConfigError
 from lungscan_monai.inference.backends.derived import derived_record
 from lungscan_monai.inference.backends.quantised import QUANTISED_NAME
 from lungscan_monai.storage import Manifest, replacing
@@ -39,12 +39,20 @@ class Tolerances:
             patients; of several labels the mean) must lie above minus this. From 1 on any loss will do.
         mean_difference: Largest mean difference of calibrated probabilities.
         least_cases: Fewer cases than this cannot show so small a share.
+
+    Raises:
+        ConfigError: If one is not above 0.
     """
 
     changed_decisions: float = 0.01
     auc_loss: float = 0.01
     mean_difference: float = 0.02
     least_cases: int = 100
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not value > 0:
+                raise ConfigError(f"tolerance {name} is {value}, expected a number above 0")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lungscan_monai.errors import CheckpointError
+from lungscan_monai.errors import CheckpointError, ConfigError
 from lungscan_monai.inference.backends.verdicts import (
     VERDICTS_NAME,
     Figures,
@@ -80,6 +80,12 @@ def test_one_figure_beyond_its_tolerance_is_enough(changes, objection):
 def test_tolerances_that_allow_everything_need_no_interval():
     anything = Tolerances(changed_decisions=1.0, auc_loss=1.0, mean_difference=1.0, least_cases=1)
     assert replace(GOOD, changed_decisions=400, auc_low=None, auc_high=None, cases=1).objections(anything) == ()
+
+
+@pytest.mark.parametrize("name", ["changed_decisions", "auc_loss", "mean_difference", "least_cases"])
+def test_a_tolerance_that_allows_nothing_is_none(name):
+    with pytest.raises(ConfigError, match=f"tolerance {name} is 0, expected a number above 0"):
+        Tolerances(**{name: 0})
 
 
 def test_the_sentence_has_the_figures_and_what_is_accepted():
