@@ -41,7 +41,7 @@ def ensure_int8(
     """Return the model of int8, made now unless there is one of the same cases.
 
     As much of it is in int8 as leaves the answers on these cases nearly what they are in float32 (:data:`NEAR`), or
-    what comes nearest. Whether it may be used is decided on other cases.
+    about as near as can be had. Whether it may be used is decided on other cases.
 
     Args:
         model: The model, which reads the pictures and says what logits mean.

@@ -109,10 +109,11 @@ def test_as_many_of_the_first_convolutions_stay_in_float32_as_it_takes(copied, p
     assert entry["in_float"] == IN_FLOAT[2] and entry["model_sha256"] == copied.model_sha256
 
 
-def test_where_none_is_near_the_nearest_is_taken_and_of_equals_the_one_with_most_in_int8(copied, pictures):
-    distances = iter([3.0, 2.0, 2.0, 2.5])
-    ensure_quantised(copied, lambda: [pictures], CASES, lambda made: next(distances))
-    assert Manifest(copied.path.parent).entries()[QUANTISED_NAME]["in_float"] == IN_FLOAT[1]
+@pytest.mark.parametrize(("distances", "taken"), [([4.0, 3.0, 2.0, 3.0], 2), ([4.0, 2.4, 2.0, 2.0], 1), ([2.0] * 4, 0)])
+def test_where_none_is_near_the_first_that_is_about_as_near_as_the_nearest_is_taken(copied, pictures, distances, taken):
+    given = iter(distances)
+    ensure_quantised(copied, lambda: [pictures], CASES, lambda made: next(given))
+    assert Manifest(copied.path.parent).entries()[QUANTISED_NAME]["in_float"] == IN_FLOAT[taken]
 
 
 def test_for_another_model_there_is_none(copied, made):
