@@ -20,8 +20,13 @@ Folder = Annotated[
 ]
 Labels = Annotated[Path | None, typer.Option(metavar="CSV", help="Reference labels of the files: makes a report, too.")]
 Exact = Annotated[
-    bool,
-    typer.Option("--exact/--no-exact", help="Decode large JPEG 2000 pictures in full, though the network needs less."),
+    bool | None,
+    typer.Option(
+        "--exact/--no-exact",
+        help="Decode large JPEG 2000 pictures in full, though the network needs less; if neither is given, unless the "
+        "model answers the first ones alike.",
+        show_default=False,
+    ),
 ]
 Engine = Annotated[
     str,
@@ -39,7 +44,7 @@ def batch(
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="Folder of the results.")],
     labels: Labels = None,
     explain: Annotated[bool, typer.Option("--explain", help="Write a heatmap of each decision.")] = False,
-    exact: Exact = True,
+    exact: Exact = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Look at the first N files only.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in DIR, if there is one.")] = False,
     deidentify: Annotated[

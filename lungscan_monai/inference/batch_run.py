@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from lungscan_monai.inference.folders import Folder, FolderOnDisk, folder_at
 from lungscan_monai.inference.ledger import DONE, FOUND, LEDGER_NAME, Ledger
 from lungscan_monai.inference.opening import open_model
 from lungscan_monai.inference.pseudonyms import Pseudonyms, load_key, own_key
+from lungscan_monai.inference.smaller_decoding import compare_decodings
 from lungscan_monai.model_files import CALIBRATION_NAME, INPUT_CHECK_NAME, OPERATING_POINTS_NAME
 from lungscan_monai.storage import require_writable, sha256_file, write_json
 from lungscan_monai.task import load_task
@@ -36,6 +38,8 @@ ENGINES = ("local", "ray")
 """What brings the files through the model."""
 
 _LOCK = ".lock"
+logger = logging.getLogger(__name__)
+
 _FITTED = (CALIBRATION_NAME, OPERATING_POINTS_NAME, INPUT_CHECK_NAME)
 
 
@@ -50,8 +54,10 @@ class BatchSettings:
         precision: The same.
         check_inputs: The same.
         explain: Whether a heatmap of each decision is written.
-        exact: Whether large JPEG 2000 pictures are decoded in full, although the network needs less; without it,
-            probabilities differ.
+        exact: Whether large JPEG 2000 pictures are decoded in full, although the network needs less. None asks the
+            model (:func:`~lungscan_monai.inference.smaller_decoding.compare_decodings`): they are decoded smaller if it
+            answers the first ones alike. A run that goes on does what it began with, and what lies in a store is
+            decoded in full.
         deidentify: Whether pseudonyms stand for file names, UIDs and patients.
         key: File with the key of the pseudonyms; None makes one in the output folder.
         labels: Table of reference labels, None without an evaluation.
@@ -71,7 +77,7 @@ class BatchSettings:
     precision: str = "float32"
     check_inputs: bool = True
     explain: bool = False
-    exact: bool = True
+    exact: bool | None = None
     deidentify: bool = False
     key: Path | None = None
     labels: Path | None = None
@@ -140,6 +146,7 @@ def run_batch(
         pseudonyms = _pseudonyms(output, settings)
         labels = _labels(settings, folder, bundle_root, pseudonyms)
         model = _model(bundle_root, settings, recorded)
+        settings = replace(settings, exact=_decodes_in_full(bundle_root, model, folder, settings, recorded))
         ledger.begin(_identity(Path(bundle_root), folder, model, settings, pseudonyms))
         run = FolderRun(folder, output, ledger, pseudonyms, settings.limit)
         run.run(_engine(bundle_root, folder, model, settings), show)
@@ -216,6 +223,20 @@ def _model(bundle_root: str | os.PathLike, settings: BatchSettings, recorded: di
     return open_model(bundle_root, backend, precision, *how)
 
 
+def _decodes_in_full(
+    bundle_root: str | os.PathLike, model: CaseModel, folder: Folder, settings: BatchSettings, recorded: dict[str, Any]
+) -> bool:
+    """Tell whether large JPEG 2000 pictures are decoded in full: as asked for, as recorded, or if the model minds."""
+    if settings.exact is not None or recorded:
+        return recorded["exact"] if settings.exact is None else settings.exact
+    if not isinstance(folder, FolderOnDisk):  # whoever looks at a file of a store brings it here
+        return True
+    found = compare_decodings(bundle_root, model, folder, settings.workers or os.cpu_count() or 1, settings.limit)
+    if found.files:
+        logger.info("JPEG 2000 is decoded %s: %s", "smaller" if found.agrees else "in full", found)
+    return not found.agrees
+
+
 def _engine(bundle_root: str | os.PathLike, folder: Folder, model: CaseModel, settings: BatchSettings) -> Engine:
     if settings.engine == "local":
         return LocalEngine(bundle_root, folder, model, settings.workers or os.cpu_count() or 1, settings.exact)
@@ -271,6 +292,7 @@ def _summary(ledger: Ledger, model: CaseModel, report: dict[str, Any] | None) ->
         "task_version": model.task.version,
         "model_sha256": model.model_sha256,
         "backend": model.backend.facts,
+        "exact": ledger.settings()["exact"],
         "calibrated": model.calibration is not None,
         "operating_points": {label: asdict(point) for label, point in model.operating_points.items()},
         "evaluated": None if report is None else report["sections"]["test"]["cases"],

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from lungscan_monai.inference.case_model import CaseModel
 from lungscan_monai.inference.opening import open_model
 from lungscan_monai.inference.predictor import Predictor
 from lungscan_monai.inference.pseudonyms import Pseudonyms
+from lungscan_monai.inference.smaller_decoding import FILES, TOLERANCE
 from lungscan_monai.metrics.familiarity import Familiarity
 from lungscan_monai.metrics.operating_points import OperatingPoint
 from lungscan_monai.metrics.scaling import Calibration, Scaling
@@ -98,22 +100,60 @@ def test_a_limited_run_looks_at_the_first_files_and_is_a_run_of_its_own(bundle, 
         run_batch(bundle, folder, tmp_path / "out", BatchSettings(**SMALL, resume=True))
 
 
-def test_large_jpeg_2000_pictures_are_decoded_smaller_only_where_that_is_asked_for(bundle, make_dicom, tmp_path):
-    rows, columns = np.mgrid[:512, :520] / 40
-    stored = (2048 + 1500 * np.sin(rows) * np.cos(columns)).astype(np.uint16)
-    dataset = make_dicom(stored, bits=12, Modality="DX", WindowCenter=2048, WindowWidth=4096)
-    dataset.compress(JPEG2000Lossless)
-    (tmp_path / "in").mkdir()
-    dataset.save_as(tmp_path / "in" / "a.dcm", enforce_file_format=True)
-    found = {}
+@pytest.fixture
+def write_waves(make_dicom, tmp_path) -> Callable[[int, int], Path]:
+    """Writes a folder of large JPEG 2000 frames: waves of so many pixels' length, no two alike."""
+
+    def write(number: int, length: int) -> Path:
+        folder = tmp_path / f"waves of {length}"
+        folder.mkdir()
+        for index in range(number):
+            rows, columns = np.mgrid[:512, :520] * 2 * np.pi / length + index / 9
+            stored = (2048 + 1500 * np.sin(rows) * np.cos(columns)).astype(np.uint16)
+            dataset = make_dicom(stored, bits=12, Modality="DX", WindowCenter=2048, WindowWidth=4096)
+            dataset.compress(JPEG2000Lossless)
+            dataset.save_as(folder / f"{index:02}.dcm", enforce_file_format=True)
+        return folder
+
+    return write
+
+
+def pneumonia(output: Path) -> list[float]:
+    return [one["probabilities"]["Pneumonia"] for one in lines(output / "predictions.jsonl")]
+
+
+def test_large_jpeg_2000_pictures_are_decoded_in_full_or_smaller_as_is_asked_for(bundle, write_waves, tmp_path):
+    folder = write_waves(1, 251)
     for exact in (True, False):
-        run_batch(bundle, tmp_path / "in", tmp_path / str(exact), BatchSettings(**SMALL, exact=exact))
-        found[exact] = lines(tmp_path / str(exact) / "predictions.jsonl")[0]["probabilities"]["Pneumonia"]
-    (answer,) = Predictor(bundle, device="cpu").predict([tmp_path / "in" / "a.dcm"])
-    assert found[True] == pytest.approx(answer.probabilities["Pneumonia"], abs=1e-5)
-    assert 0 < abs(found[False] - found[True]) < 0.02
+        run_batch(bundle, folder, tmp_path / str(exact), BatchSettings(**SMALL, exact=exact))
+    full, smaller = pneumonia(tmp_path / "True")[0], pneumonia(tmp_path / "False")[0]
+    (answer,) = Predictor(bundle, device="cpu").predict([folder / "00.dcm"])
+    assert full == pytest.approx(answer.probabilities["Pneumonia"], abs=1e-5)
+    assert 0 < abs(smaller - full) < 0.02
     with pytest.raises(OutputError, match="exact False there, True here"):
-        run_batch(bundle, tmp_path / "in", tmp_path / "False", BatchSettings(**SMALL, exact=True, resume=True))
+        run_batch(bundle, folder, tmp_path / "False", BatchSettings(**SMALL, exact=True, resume=True))
+
+
+@pytest.mark.parametrize("length", [251, 16])
+def test_if_nothing_is_asked_for_the_model_is_and_a_run_that_goes_on_keeps_to_it(bundle, write_waves, tmp_path, length):
+    folder = write_waves(FILES, length)
+    for exact in (None, True, False):
+        run_batch(bundle, folder, tmp_path / str(exact), BatchSettings(**SMALL, exact=exact))
+    found, full, smaller = (np.array(pneumonia(tmp_path / str(exact))) for exact in (None, True, False))
+    agrees = np.abs(full - smaller).max() <= TOLERANCE
+    assert agrees == (length == 251) and not np.array_equal(full, smaller)
+    np.testing.assert_array_equal(found, smaller if agrees else full)
+    assert json.loads((tmp_path / "None" / "summary.json").read_text())["exact"] != agrees
+    shutil.copy(folder / "00.dcm", folder / "new.dcm")
+    run_batch(bundle, folder, tmp_path / "None", BatchSettings(**SMALL, resume=True))
+    assert pneumonia(tmp_path / "None")[-1] == found[0]
+
+
+def test_too_few_files_tell_nothing_of_a_model(bundle, write_waves, tmp_path):
+    folder = write_waves(FILES - 1, 251)
+    for exact in (None, True):
+        run_batch(bundle, folder, tmp_path / str(exact), BatchSettings(**SMALL, exact=exact))
+    assert pneumonia(tmp_path / "None") == pneumonia(tmp_path / "True")
 
 
 def test_the_answers_are_those_of_the_predictor_and_name_file_and_instance(bundle, mixed, tmp_path):
