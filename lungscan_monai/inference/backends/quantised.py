@@ -73,7 +73,8 @@ def ensure_quantised(
     """Return the model of int8, made now unless there is one of these very pictures that is whole.
 
     The first convolutions, which see the picture itself through few channels, lose most. Of the shares that may stay in
-    float32 (:data:`IN_FLOAT`) the first one is taken whose answers are near, else the first that comes nearest, but for :data:`SLACK`.
+    float32 (:data:`IN_FLOAT`) the first one is taken whose answers are near; if there is none, the first that is nearly
+    as near as the nearest.
 
     Args:
         exported: What it is made from.
@@ -103,8 +104,15 @@ def ensure_quantised(
             found_at[share] = distance(made)
             if found_at[share] <= 1:
                 break
-        best = next(share for share, found in found_at.items() if found <= 1 or found <= SLACK * min(found_at.values()))
+        best = _chosen(found_at)
         facts = {"model_sha256": exported.model_sha256, "calibrated_on": calibrated_on, "in_float": best}
         with replacing(path, Manifest(path.parent), **facts) as part:
             shutil.copyfile(Path(folder) / f"{best}.onnx", part)
     return QuantisedModel(replace(exported, path=path), sha256_file(path), calibrated_on)
+
+
+def _chosen(distances: dict[float, float]) -> float:
+    """Return the share that is taken of those that were tried, in order; only the last one may be near."""
+    nearest = min(distances.values())
+    enough = 1.0 if nearest <= 1 else SLACK * nearest
+    return next((share for share, distance in distances.items() if distance <= enough), max(distances))

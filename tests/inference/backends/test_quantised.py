@@ -109,7 +109,9 @@ def test_as_many_of_the_first_convolutions_stay_in_float32_as_it_takes(copied, p
     assert entry["in_float"] == IN_FLOAT[2] and entry["model_sha256"] == copied.model_sha256
 
 
-@pytest.mark.parametrize(("distances", "taken"), [([4.0, 3.0, 2.0, 3.0], 2), ([4.0, 2.4, 2.0, 2.0], 1), ([2.0] * 4, 0)])
+@pytest.mark.parametrize(
+    ("distances", "taken"), [([4.0, 3.0, 2.0, 3.0], 2), ([4.0, 2.4, 2.0, 2.0], 1), ([2.0] * 4, 0), ([1.1, 1.0], 1)]
+)
 def test_where_none_is_near_the_first_that_is_about_as_near_as_the_nearest_is_taken(copied, pictures, distances, taken):
     given = iter(distances)
     ensure_quantised(copied, lambda: [pictures], CASES, lambda made: next(given))
