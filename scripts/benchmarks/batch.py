@@ -7,9 +7,10 @@
 
 The files are generated, of 16 bits, each with other content. (a) is what scripts do: pydicom, scaled to 8 bits, resized
 by Pillow, one image at a time through the eager network. (b) is MONAI's `LoadImaged` and `DataLoader(num_workers=2)`,
-batches of 16. (c) is `run_batch` with each backend that is installed, hashes and ledger included; with JPEG 2000 in
-full and `reduced` (`--no-exact`), with `--explain` plain and `explained`. Each runs in a process of its own. Networks
-take the threads that `OMP_NUM_THREADS` says, all processors if it says nothing; the limit is that of these threads.
+batches of 16. (c) is `run_batch` with each backend that is installed, hashes and ledger included; with JPEG 2000 as the
+model bears it, in `full` (`--exact`) and `reduced` (`--no-exact`); with `--explain` plain and `explained`. Each runs in
+a process of its own. Networks take the threads that `OMP_NUM_THREADS` says, all processors if it says nothing; the
+limit is that of these threads.
 
 Printed: images/s after the first quarter (no imports, no start of workers), the ratios to (a) and (b), the share of the
 limit ``1 / (model + reading / processors)`` that this run's own timings allow, and the largest memory of all its
@@ -39,7 +40,7 @@ SIZES = {"mobilenetv2_035": 96, "resnet18": 224}
 BATCH = 16
 RIVALS = ("script", "monai")
 BACKENDS = ("torch", "torch bfloat16", "onnx", "openvino", "openvino bfloat16")
-"""With `reduced` or `explained` after it: how `lungscan batch` runs."""
+"""With `full`, `reduced` or `explained` after it: how `lungscan batch` runs."""
 
 _PICTURES = 8
 _LEAST = 4 * BATCH
@@ -152,8 +153,9 @@ def by_batch(root: Path, folder: Path, output: Path, method: str) -> list[tuple[
 
     backend, *words = method.split()
     seen: list[tuple[int, float]] = []
+    exact = {"full": True, "reduced": False}.get(words[-1] if words else "")
     settings = BatchSettings(
-        BATCH, backend=backend, precision=_precision(words), explain="explained" in words, exact="reduced" not in words
+        BATCH, backend=backend, precision=_precision(words), explain="explained" in words, exact=exact
     )
     run_batch(root, folder, output, settings, lambda done, _: seen.append((done, time.perf_counter())))
     return seen[:-1]  # the last is told after the ledger was flushed
@@ -285,6 +287,7 @@ def main() -> None:
             name: measured(["--one", "limit", "--method", name, *shared]).get("limit")
             for name in methods
             if name not in RIVALS and not name.endswith("explained")
+            if options.syntax != "jpeg2000" or name.endswith(("full", "reduced"))
         }
         rounds = [{name: measured(["--one", name, *shared]) for name in methods} for _ in range(options.rounds)]
     _print(options, methods, rounds, limits)
@@ -297,6 +300,7 @@ def _methods(options: argparse.Namespace) -> Iterator[str]:
             continue
         yield name
         if name not in RIVALS and options.syntax == "jpeg2000":
+            yield f"{name} full"
             yield f"{name} reduced"
         if name not in RIVALS and options.explain:
             yield f"{name} explained"
