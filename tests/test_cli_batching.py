@@ -53,6 +53,13 @@ def test_a_folder_without_rejects_ends_with_0_and_json_holds_the_summary(bundle,
     assert "Not for diagnosis" in result.stderr
 
 
+@pytest.mark.parametrize(("options", "told"), [([], False), (["--exact"], False), (["--no-exact"], True)])
+def test_that_pictures_may_have_been_decoded_smaller_is_said(bundle, tmp_path, options, told):
+    write_png(tmp_path / "in" / "a.png", 1)
+    result = run("batch", bundle, tmp_path / "in", "--output", tmp_path / "out", "--workers", 1, *options)
+    assert result.exit_code == 0 and ("JPEG 2000" in result.stderr) == told
+
+
 def test_wrong_options_end_with_their_codes(bundle, tmp_path):
     (tmp_path / "in").mkdir()
     assert run("batch", bundle, tmp_path / "nowhere", "--output", tmp_path / "out").exit_code == 5

@@ -124,5 +124,7 @@ def _tell(summary: dict[str, Any], output: Path, seconds: float, as_json: bool) 
             if summary[what]:
                 kinds = ", ".join(f"{count} {code}" for code, count in summary[what].items())
                 say(f"{what.removesuffix('_by_code').replace('_', ' ').capitalize()}: {kinds}.")
+        if not summary["exact"]:
+            say("JPEG 2000 pictures, if large, were decoded smaller than they are; --exact decodes all in full.")
         say(f"Results: {output}, in {seconds:.1f} s")
     say("Research and teaching only. Not for diagnosis.")
