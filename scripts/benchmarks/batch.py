@@ -39,7 +39,7 @@ BUNDLE = Path(__file__).resolve().parents[2] / "monai_bundles" / "pneumonia_cxr_
 SIZES = {"mobilenetv2_035": 96, "resnet18": 224}
 BATCH = 16
 RIVALS = ("script", "monai")
-BACKENDS = ("torch", "torch bfloat16", "onnx", "openvino", "openvino bfloat16")
+BACKENDS = ("torch", "torch bfloat16", "onnx", "onnx int8", "openvino", "openvino bfloat16", "openvino int8")
 """With `full`, `reduced` or `explained` after it: how `lungscan batch` runs."""
 
 _PICTURES = 8
@@ -102,6 +102,21 @@ def make_bundle(folder: Path, network: str) -> Path:
     return root
 
 
+def allow_lower_precisions(root: Path, folder: Path, place: Path, precisions: set[str]) -> None:
+    """Make the model of int8, and a verdict for the lower precisions: random networks have nothing to lose."""
+    from lungscan_monai.data.datalist import Case, Datalist
+    from lungscan_monai.inference.backends.verdicts import Tolerances
+    from lungscan_monai.inference.precision import PrecisionCheck, check_precision
+
+    files = sorted(folder.iterdir())[: 2 * BATCH]
+    cases = tuple(Case(file.name, number % 2) for number, file in enumerate(files))
+    sections = {"training": cases[:BATCH], "validation": cases[BATCH:]}
+    Datalist("benchmark", "binary", ("Normal", "Pneumonia"), folder, sections).save(place / "datalist.json")
+    tolerances = Tolerances(changed_decisions=1, auc_loss=1, mean_difference=1, least_cases=1)
+    for precision in sorted(precisions):
+        check_precision(root, place / "datalist.json", PrecisionCheck(precision, tolerances=tolerances))
+
+
 def by_script(root: Path, folder: Path, size: int) -> list[tuple[int, float]]:
     """The usual script."""
     import pydicom
@@ -162,7 +177,7 @@ def by_batch(root: Path, folder: Path, output: Path, method: str) -> list[tuple[
 
 
 def _precision(words: list[str]) -> str:
-    return "bfloat16" if "bfloat16" in words else "float32"
+    return next((word for word in words if word in ("bfloat16", "int8")), "float32")
 
 
 def limit(root: Path, folder: Path, method: str, size: int) -> float:
@@ -283,6 +298,8 @@ def main() -> None:
         root = make_bundle(Path(place), options.network)
         shared = ["--network", options.network, "--root", str(root), "--folder", str(folder)]
         methods = list(_methods(options))
+        lower = {_precision(name.split()) for name in methods} - {"float32"}
+        allow_lower_precisions(root, folder, Path(place), lower)
         limits = {  # first: this exports the model, which none of the runs shall count
             name: measured(["--one", "limit", "--method", name, *shared]).get("limit")
             for name in methods
