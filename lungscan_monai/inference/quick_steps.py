@@ -126,7 +126,7 @@ def small_shades(frame: WindowedFrame, size: tuple[int, int]) -> np.ndarray:
     if held is None:
         held, center = partial(_held_distances, center=center, half=abs(width) / 2), 0.0
     lines = _sums_of_lines(frame.values, size[0], held, np.float32)
-    sums = _sums_of_lines(np.ascontiguousarray(lines.T), size[1], _as_they_are, np.float64).T
+    sums = _sums_of_lines(cv2.transpose(lines), size[1], _as_they_are, np.float64).T
     means = sums / _lines_of_areas(frame.values.shape[0], size[0])[:, None]
     means /= _lines_of_areas(frame.values.shape[1], size[1])
     return np.clip((means - center) / width + 0.5, 0, 1).astype(np.float32)
