@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 _QUICK_TO_NOTICE = {
     "health_check_initial_delay_ms": 500,
     "health_check_period_ms": 500,
-    "health_check_failure_threshold": 4,
+    "health_check_failure_threshold": 20,
 }
 
 
