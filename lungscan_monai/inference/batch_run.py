@@ -38,9 +38,9 @@ ENGINES = ("local", "ray")
 """What brings the files through the model."""
 
 _LOCK = ".lock"
-logger = logging.getLogger(__name__)
-
 _FITTED = (CALIBRATION_NAME, OPERATING_POINTS_NAME, INPUT_CHECK_NAME)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,11 @@ class BatchSettings:
             raise ConfigError(
                 "a key was given, but nothing is to be pseudonymised; add deidentify, or leave out the key"
             )
+
+    @property
+    def readers(self) -> int:
+        """Processes that read files on this machine."""
+        return self.workers or os.cpu_count() or 1
 
 
 def run_batch(
@@ -231,7 +236,7 @@ def _decodes_in_full(
         return recorded["exact"] if settings.exact is None else settings.exact
     if not isinstance(folder, FolderOnDisk):  # whoever looks at a file of a store brings it here
         return True
-    found = compare_decodings(bundle_root, model, folder, settings.workers or os.cpu_count() or 1, settings.limit)
+    found = compare_decodings(bundle_root, model, folder, settings.readers, settings.limit)
     if found.files:
         logger.info("JPEG 2000 is decoded %s: %s", "smaller" if found.agrees else "in full", found)
     return not found.agrees
@@ -239,7 +244,7 @@ def _decodes_in_full(
 
 def _engine(bundle_root: str | os.PathLike, folder: Folder, model: CaseModel, settings: BatchSettings) -> Engine:
     if settings.engine == "local":
-        return LocalEngine(bundle_root, folder, model, settings.workers or os.cpu_count() or 1, settings.exact)
+        return LocalEngine(bundle_root, folder, model, settings.readers, settings.exact)
     opening = Opening(
         str(Path(bundle_root).absolute()),
         model.model_sha256,

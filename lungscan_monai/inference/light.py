@@ -9,8 +9,8 @@ from lungscan_monai.errors import ConfigError
 from lungscan_monai.inference.backends.exported import read_exported
 from lungscan_monai.inference.backends.starting import ENGINES, checked_engine
 from lungscan_monai.inference.plain_answering import PlainAnswering
-from lungscan_monai.inference.plain_steps import plain_steps
-from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
+from lungscan_monai.inference.plain_steps import steps_of_model
+from lungscan_monai.model_files import MODEL_NAME
 from lungscan_monai.storage import Manifest
 from lungscan_monai.task import load_task
 
@@ -48,7 +48,7 @@ class LightPredictor(PlainAnswering):
         task, models = load_task(root), root / "models"
         if backend not in ENGINES:
             raise ConfigError(f"backend {backend} needs torch; without it there are {' and '.join(ENGINES)}")
-        steps = plain_steps(root, task, recorded_architecture(models))
+        steps = steps_of_model(root, task)
         manifest = Manifest(models)
         if manifest.entries().get(MODEL_NAME, {}).get("labels") != list(task.label_names):
             raise ConfigError(f"{models}: the manifest does not record {MODEL_NAME} with the labels of {task.name}")

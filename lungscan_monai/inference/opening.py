@@ -13,9 +13,8 @@ from lungscan_monai.errors import BackendError, CheckpointError, ConfigError
 from lungscan_monai.hashing import Hashed, blake3_file
 from lungscan_monai.inference.backends.starting import ENGINES
 from lungscan_monai.inference.case_model import CaseModel, LightCaseModel
-from lungscan_monai.inference.plain_steps import plain_steps
+from lungscan_monai.inference.plain_steps import steps_of_model
 from lungscan_monai.inference.quick_steps import QuickSteps
-from lungscan_monai.model_files import recorded_architecture
 from lungscan_monai.task import load_task
 
 ReadFile = Callable[[Path], Hashed]
@@ -106,7 +105,7 @@ def reading(bundle_root: str | os.PathLike, model: CaseModel, workers: int, exac
     """
     root = Path(bundle_root)
     try:
-        steps = QuickSteps(plain_steps(root, load_task(root), recorded_architecture(root / "models")), exact)
+        steps = QuickSteps(steps_of_model(root, load_task(root)), exact)
     except ConfigError as error:
         logger.warning("%s: files are read in this process, without bounds", error)
         yield lambda path: Hashed(model.prepare(path), blake3_file(path))

@@ -11,8 +11,8 @@ from lungscan_monai.inference.backends.choosing import TrainedModel, choose_back
 from lungscan_monai.inference.case_model import CaseModel
 from lungscan_monai.inference.plain_answering import PlainAnswering
 from lungscan_monai.inference.plain_network import plain_network
-from lungscan_monai.inference.plain_steps import plain_steps
-from lungscan_monai.model_files import MODEL_NAME, recorded_architecture
+from lungscan_monai.inference.plain_steps import steps_of_model
+from lungscan_monai.model_files import MODEL_NAME
 from lungscan_monai.task import load_task
 
 
@@ -44,7 +44,7 @@ class PlainModel(CaseModel, PlainAnswering):
     ) -> None:
         root = Path(bundle_root)
         task, models = load_task(root), root / "models"
-        steps = plain_steps(root, task, recorded_architecture(models))
+        steps = steps_of_model(root, task)
         network = plain_network(root, task).to(choose_device()).eval()
         super().__init__(
             task, models, load_weights(network, models / MODEL_NAME, task), steps, batch_size, check_inputs

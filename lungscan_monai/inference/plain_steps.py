@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lungscan_monai.errors import ConfigError
+from lungscan_monai.model_files import recorded_architecture
 from lungscan_monai.task import TaskSpec
 from lungscan_monai.transforms.area import area_resize
 from lungscan_monai.transforms.colours import to_channels
@@ -86,6 +87,20 @@ def plain_steps(bundle_root: Path, task: TaskSpec, architecture: Mapping[str, An
         raise ConfigError(f"{path}: {error}") from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: not readable without MONAI ({type(error).__name__})") from error
+
+
+def steps_of_model(bundle_root: Path, task: TaskSpec) -> PlainSteps:
+    """Return the preprocessing of a bundle for the model that lies in it.
+
+    Args:
+        bundle_root: The bundle.
+        task: Its task.
+
+    Raises:
+        ConfigError: As for :func:`plain_steps`.
+        CheckpointError: If the manifest of the model is not readable.
+    """
+    return plain_steps(bundle_root, task, recorded_architecture(bundle_root / "models"))
 
 
 def _recognised(config: Mapping[str, Any], task: TaskSpec, architecture: Mapping[str, Any]) -> PlainSteps:

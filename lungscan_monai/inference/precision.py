@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from lungscan_monai.inference.backends.quantised import QuantisedModel
 from lungscan_monai.inference.backends.starting import ENGINES, checked_engine, start_engine
 from lungscan_monai.inference.backends.torch_backend import TorchBackend
 from lungscan_monai.inference.backends.verdicts import Figures, Tolerances, Verdict, save_verdict
+from lungscan_monai.inference.batch import Show
 from lungscan_monai.inference.explaining_model import ExplainingModel
 from lungscan_monai.inference.int8 import decisions_on, ensure_int8, pictures_of
 from lungscan_monai.metrics.intervals import patient_clusters
@@ -37,9 +38,6 @@ COMPARABLE = ("torch", *ENGINES)
 
 _SAMPLES = 4
 _PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
-
-Show = Callable[[int, int], None]
-"""Is told how many cases are through, of how many."""
 
 
 @dataclass(frozen=True)

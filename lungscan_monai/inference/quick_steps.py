@@ -53,14 +53,14 @@ class QuickSteps:
             ReadError: If it cannot be read.
             DataError: If the picture cannot be brought to that form.
         """
-        return self._in_one_pass(path) or Hashed(self._image(path), blake3_file(path))
-
-    def _in_one_pass(self, path: str) -> Hashed | None:
-        """Average and hash lines as they are read, where nothing has to be known of later ones."""
         size = self._size_after_channels()
+        if size is None or kind_of(Path(path)) != DICOM:
+            return Hashed(self.plain(path), blake3_file(path))
+        return self._in_one_pass(path, size) or Hashed(self._averaged(path, size), blake3_file(path))
+
+    def _in_one_pass(self, path: str, size: tuple[int, int]) -> Hashed | None:
+        """Average and hash lines as they are read, where nothing has to be known of later ones."""
         try:
-            if size is None or kind_of(Path(path)) != DICOM:
-                return None
             with Path(path).open("rb") as stream:
                 found = frame_read_forwards(stream, checked_window(self.plain.window))
                 if found is None or not is_linear(found[0]):
@@ -71,10 +71,8 @@ class QuickSteps:
         except (OSError, EOFError):
             return None
 
-    def _image(self, path: str) -> np.ndarray:
-        size = self._size_after_channels()
-        if size is None or kind_of(Path(path)) != DICOM:
-            return self.plain(path)
+    def _averaged(self, path: str, size: tuple[int, int]) -> np.ndarray:
+        """Read a frame as a whole, and average it before its window where that gives the same."""
         window = checked_window(self.plain.window)
         smallest = None if self.exact else (2 * size[0], 2 * size[1])
         found = read_display_frame(path, window=window, smallest=smallest)
